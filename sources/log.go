@@ -1,0 +1,38 @@
+package sources
+
+import "time"
+
+// LogLine is one redacted, sanitised log line.
+type LogLine struct {
+	Time      time.Time         `json:"time"`
+	Labels    map[string]string `json:"labels"`         // stream labels
+	Meta      map[string]string `json:"meta,omitempty"` // structured metadata
+	Line      string            `json:"line"`
+	Level     string            `json:"level,omitempty"` // error, warn, info, debug or empty
+	RequestID string            `json:"request_id,omitempty"`
+	TraceID   string            `json:"trace_id,omitempty"`
+}
+
+// LogQuery asks for log lines.
+type LogQuery struct {
+	Query    string // LogQL; empty means the service's own selector
+	Contains string // a further line filter, literal text
+	Since    time.Time
+	Until    time.Time
+	Limit    int // lines; the newest win unless Forward
+	Forward  bool
+}
+
+// LogList is an answer to LogQuery, oldest line first.
+type LogList struct {
+	Lines []LogLine `json:"lines"`
+	Query string    `json:"query"` // as sent
+	Facts Facts     `json:"facts"`
+}
+
+// LogBatch is one delivery of a live tail. A batch without lines reports a change of state.
+type LogBatch struct {
+	Lines   []LogLine
+	Dropped int    // lines that the source or the console had to drop since the last batch
+	State   string // "live" or "reconnecting: <reason>"
+}

@@ -1,0 +1,97 @@
+package sources
+
+import "time"
+
+// Pane is one of the four groups of signals.
+type Pane string
+
+// The panes that group signals.
+const (
+	HealthPane  Pane = "health"
+	QualityPane Pane = "quality"
+	CostPane    Pane = "cost"
+	SafetyPane  Pane = "safety"
+)
+
+// Unit says how a value is written.
+type Unit string
+
+// The units of signals.
+const (
+	Ratio     Unit = "ratio" // 0..1, shown as a percentage
+	PerSecond Unit = "1/s"
+	Seconds   Unit = "s"
+	USD       Unit = "USD"
+	USDPerSec Unit = "USD/s" // shown per hour
+	Tokens    Unit = "tokens"
+	Count     Unit = "count"
+	PerMille  Unit = "1/1000" // complaints per 1000 requests
+	Score     Unit = "score"  // 0..1, shown with two decimals
+)
+
+// Direction says which way is worse.
+type Direction string
+
+// The directions.
+const (
+	HigherWorse Direction = "higher"
+	LowerWorse  Direction = "lower"
+	BothWorse   Direction = "both"
+	Neutral     Direction = "neutral"
+)
+
+// Reading is a signal's value at one time, with where it came from and what it means.
+type Reading struct {
+	Signal    string    `json:"signal"`
+	Label     string    `json:"label"` // at most 16 columns: "schema fail"
+	Pane      Pane      `json:"pane"`
+	Unit      Unit      `json:"unit"`
+	Direction Direction `json:"direction"`
+
+	Value   float64 `json:"value"` // meaningless unless Known
+	Known   bool    `json:"known"`
+	AtLeast bool    `json:"at_least,omitempty"` // a quantile in the top bucket: show as ≥
+	Detail  string  `json:"detail,omitempty"`   // which element the value is of: "timeout", "tenant acme"
+
+	Verdict   Verdict    `json:"verdict"`
+	Why       string     `json:"why"` // one short phrase with numbers: "9.1% over 5%"
+	Threshold *Threshold `json:"threshold,omitempty"`
+	Usual     *Usual     `json:"usual,omitempty"`
+	N         float64    `json:"n,omitempty"`    // events behind the value in the window, when known
+	Since     time.Time  `json:"since,omitzero"` // when it began to be watch or bad
+
+	Provenance Provenance `json:"provenance"`
+	History    []Point    `json:"history,omitempty"` // over the view's range
+	Parts      []Part     `json:"parts,omitempty"`   // elements of a vector: one per error type, scope, kind
+	Facts      Facts      `json:"facts"`
+}
+
+// Threshold is what a value is compared with, in the signal's unit. NaN switches a level off.
+type Threshold struct {
+	Watch float64 `json:"watch"`
+	Bad   float64 `json:"bad"`
+}
+
+// Usual is what the value was at the same time of earlier days.
+type Usual struct {
+	Value float64 `json:"value"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
+	Days  int     `json:"days"` // how many days stand behind it
+}
+
+// Provenance says which provider answered and what it was asked.
+type Provenance struct {
+	Provider string `json:"provider"`          // "prometheus", "loki", "requests" or "config"
+	Profile  string `json:"profile,omitempty"` // "llmops", "otel-genai", ... or "override"
+	Query    string `json:"query,omitempty"`   // as sent
+}
+
+// Part is one element of a reading that has several, or one side of a split.
+type Part struct {
+	Name    string  `json:"name"`
+	Value   float64 `json:"value"`
+	Verdict Verdict `json:"verdict,omitempty"`
+	N       float64 `json:"n,omitempty"`
+	History []Point `json:"history,omitempty"`
+}

@@ -1,0 +1,55 @@
+package signal
+
+import (
+	"time"
+
+	"rollcall/sources"
+)
+
+// Snapshot is everything that one refresh learned about one service.
+type Snapshot struct {
+	Service  string            `json:"service"`
+	At       time.Time         `json:"at"` // service time that the snapshot shows
+	View     sources.View      `json:"-"`
+	Window   time.Duration     `json:"window_ns"` // what one reading looks back over
+	Readings []sources.Reading `json:"signals"`   // in catalogue order, every signal, always
+	Changes  []sources.Change  `json:"changes"`   // oldest first, within the view's range and the hour before
+	Live     sources.Manifest  `json:"manifest"`  // live at At, as far as known
+	Line     Line              `json:"-"`
+	Health   []sources.Health  `json:"sources"`
+}
+
+// Reading returns the reading of a signal.
+func (s *Snapshot) Reading(id string) (sources.Reading, bool) {
+	for i := range s.Readings {
+		if s.Readings[i].Signal == id {
+			return s.Readings[i], true
+		}
+	}
+	return sources.Reading{}, false
+}
+
+// Worst returns the worst verdict of a pane, or of all panes when pane is empty.
+func (s *Snapshot) Worst(pane sources.Pane) sources.Verdict {
+	worst := sources.NotExposed
+	for i := range s.Readings {
+		r := &s.Readings[i]
+		if (pane == "" || r.Pane == pane) && r.Verdict.Worse(worst) {
+			worst = r.Verdict
+		}
+	}
+	return worst
+}
+
+// Line is the verdict line: what is bad since when, the likeliest change, what to press.
+type Line struct {
+	Verdict sources.Verdict `json:"verdict"`
+	Signals []string        `json:"signals"` // the worst, at most two
+	Since   time.Time       `json:"since,omitzero"`
+	Change  *sources.Change `json:"change,omitempty"`
+	Runbook string          `json:"runbook,omitempty"`
+	// Parts are the sentence in pieces, most important first; Text joins what fits.
+	Parts []string `json:"-"`
+	// Blind names what could not be seen: "loki unreachable".
+	Blind []string `json:"blind,omitempty"`
+}
