@@ -23,8 +23,17 @@ run: need-terminal build ## build, then practise on the simulated service (SCENA
 
 build: $(BIN)/rollcall $(BIN)/rollcall-drill ## both binaries into bin/
 
-# A cold build compiles some 1,500 packages; the count on one line says that it is alive.
-PROGRESS = awk -v what=$(notdir $@) '/^go: downloading/ {d++; next} /^[a-zA-Z0-9._\/-]+$$/ {n++; if (n % 10 == 0) {printf "\r%s: %d modules fetched, %d packages compiled ", what, d, n; fflush(); shown=1}; next} {if (shown) print ""; shown=0; print; fflush()} /^go: downloading/ {next} END {if (shown) print ""}'
+# A cold build fetches some 200 modules and compiles some 1,500 packages; one line that counts says that it is alive.
+define PROGRESS
+{ d=0; n=0; while IFS= read -r line; do \
+  case "$$line" in \
+    "go: downloading "*) d=$$((d+1)) ;; \
+    ""|*[!a-zA-Z0-9._/@-]*) printf '%s\n' "$$line"; continue ;; \
+    *) n=$$((n+1)) ;; \
+  esac; \
+  if [ -t 1 ] && [ $$(((d+n) % 5)) = 0 ]; then printf '\rbuilding $(notdir $@): %d modules fetched, %d packages compiled ' $$d $$n; fi; \
+done; if [ -t 1 ] && [ $$((d+n)) -gt 4 ]; then printf '\n'; fi; }
+endef
 
 $(BIN)/rollcall: need-tools FORCE
 	@mkdir -p $(BIN)
