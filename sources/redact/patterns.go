@@ -13,6 +13,7 @@ import (
 // patterns are the user's own. One set of all of them runs over a whole batch;
 // only a pattern that hits somewhere in it runs on the values.
 type patterns struct {
+	cfg []Pattern
 	res []*regexp.Regexp
 	set *experimental.Set // nil: without a prefilter every pattern runs on every value
 }
@@ -26,7 +27,7 @@ func compile(cfg []Pattern) (*patterns, error) {
 	if len(cfg)+int(kindCount) >= int(opaque) {
 		return nil, fmt.Errorf("redact.patterns has %d patterns; at most %d fit", len(cfg), int(opaque)-int(kindCount)-1)
 	}
-	p := &patterns{}
+	p := &patterns{cfg: cfg}
 	seen := make(map[string]bool)
 	pre := make([]string, len(cfg))
 	for i, c := range cfg {
