@@ -396,8 +396,8 @@ func (sc *scanner) numberKind(m meaning, n string) kind {
 		}
 		return opaque
 	}
-	if validDNI(n) || validCF(n) || validNINO(n) || len(n) == 18 && digits(n, 0) >= 17 && validRIC(n) ||
-		numeric && (validSSN(n) || validBSN(n) || validCPF(n) || validNIR(n) || validSteuerID(n) || validPESEL(n) || validAadhaar(n) || validRRN(n)) {
+	if m == meansSSN && numeric && validSSN(n) || validDNI(n) || validCF(n) || validNINO(n) || len(n) == 18 && digits(n, 0) >= 17 && validRIC(n) ||
+		numeric && (validBSN(n) || validCPF(n) || validNIR(n) || validSteuerID(n) || validPESEL(n) || validAadhaar(n) || validRRN(n)) {
 		return kindNational
 	}
 	return opaque

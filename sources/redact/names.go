@@ -14,8 +14,9 @@ const (
 	meansCookie
 	meansPhone
 	meansCard
-	meansNational
-	meansCode // a few digits that only one person should know
+	meansNational // an identity number with a checksum
+	meansSSN      // one that may also be a US number, which has none
+	meansCode     // a few digits that only one person should know
 )
 
 // maxName is as much of a name as is looked at, from its end.
@@ -63,7 +64,9 @@ func means(name string) meaning {
 			return meansPassword
 		case lastWord == "card", has("creditcard"), has("debitcard"):
 			return meansCard
-		case has("nationalid"), has("taxid"), has("personalid"), has("steuerid"):
+		case has("nationalid"), has("taxid"), has("personalid"):
+			return meansSSN
+		case has("steuerid"):
 			return meansNational
 		}
 	case 'e':
@@ -101,7 +104,9 @@ func means(name string) meaning {
 			return meansMaybe
 		case has("authorization"):
 			return meansAuth
-		case lastWord == "ssn", lastWord == "bsn":
+		case lastWord == "ssn":
+			return meansSSN
+		case lastWord == "bsn":
 			return meansNational
 		case has("msisdn"):
 			return meansPhone
@@ -120,7 +125,7 @@ func means(name string) meaning {
 			}
 		}
 		if has("socialsecurity") {
-			return meansNational
+			return meansSSN
 		}
 	case 'h':
 		switch {
@@ -161,7 +166,9 @@ func means(name string) meaning {
 			return meansCard
 		case has("phonenumber"), has("mobilenumber"), has("faxnumber"):
 			return meansPhone
-		case has("aadhaar"), has("securitynumber"), has("burgerservicenummer"), lastWord == "nir", has("aadhaarnumber"), has("bsnnumber"):
+		case has("securitynumber"):
+			return meansSSN
+		case has("aadhaar"), has("burgerservicenummer"), lastWord == "nir", has("aadhaarnumber"), has("bsnnumber"):
 			return meansNational
 		}
 	case 'o':

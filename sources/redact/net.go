@@ -180,7 +180,10 @@ func (sc *scanner) url(i int) bool {
 	}
 	sc.i = start
 	if strings.IndexByte(s[start:colon], '@') >= 0 { // a user who is called by an address
-		sc.email(start+strings.IndexByte(s[start:colon], '@'), start+strings.IndexByte(s[start:colon], '@')+1)
+		user := strings.IndexByte(s[start:colon], '@') + start
+		if domain(s, user+1) == colon {
+			sc.add(start, colon, kindEmail)
+		}
 	}
 	sc.add(colon+1, at, kindPassword)
 	return true
@@ -257,7 +260,7 @@ func (sc *scanner) ipv4(i, j int) bool {
 			end++
 		}
 	}
-	if !ends(s, end) && !(s[end] == '_') || end+1 < len(s) && s[end] == '.' && isDigit(s[end+1]) || !starts(s, i) {
+	if !ends(s, end) && !(s[end] == '_') || end+1 < len(s) && s[end] == '.' && isDigit(s[end+1]) {
 		return false
 	}
 	if i > 0 && (s[i-1] == '.' || s[i-1] == '-' && i > 1 && isAlnum(s[i-2])) {
