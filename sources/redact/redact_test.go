@@ -156,6 +156,7 @@ var hostile = map[string]string{
 	"placeholders":         "<email:1>",
 	"broken placeholders":  "<email:",
 	"headers":              "Authorization: Bearer ",
+	"digests":              "Authorization: Digest ***",
 	"cookies":              "cookie: a=",
 	"escapes":              "\x1b[",
 	"invalid":              "\x80\xff",
