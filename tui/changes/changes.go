@@ -58,6 +58,25 @@ func (p *Pane) stop() {
 	p.gen++
 }
 
+// Keep returns the changes and the selection.
+func (p *Pane) Keep() any {
+	kept := *p
+	kept.cancel, kept.loading = nil, false
+	return kept
+}
+
+// Restore brings them back and reads them again.
+func (p *Pane) Restore(c pane.Context, kept any) tea.Cmd {
+	was, ok := kept.(Pane)
+	if !ok {
+		return p.Open(c, nil)
+	}
+	p.stop()
+	was.gen = p.gen
+	*p = was
+	return p.Refresh(c)
+}
+
 // Open reads the changes. A sources.Change as argument selects it.
 func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 	if ch, ok := arg.(sources.Change); ok {
@@ -68,7 +87,12 @@ func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 
 // Refresh reads the changes again, unless they are still being read for the same view.
 func (p *Pane) Refresh(c pane.Context) tea.Cmd {
-	moved := p.service != c.Service || p.view.At != c.View.At || p.view.Range != c.View.Range
+	if c.Frozen && p.answered && p.service == c.Service && p.view.Range == c.View.Range {
+		p.stop() // what is on the screen stays on it
+		p.view = c.View
+		return nil
+	}
+	moved := p.service != c.Service || !p.view.At.Equal(c.View.At) || p.view.Range != c.View.Range
 	if p.loading && !moved {
 		return nil
 	}
