@@ -192,7 +192,7 @@ func syntaxError(name string, err error) error {
 		e.Msg = err.Error()
 	}
 	e.Msg = "not valid YAML: " + oneLine(e.Msg)
-	if t := (yaml.Error)(nil); errors.As(err, &t) && t.GetToken() != nil && strings.Contains(t.GetToken().Origin, "\t") {
+	if t := yaml.Error(nil); errors.As(err, &t) && t.GetToken() != nil && strings.Contains(t.GetToken().Origin, "\t") {
 		e.Msg += "; indent with spaces, not tabs"
 	}
 	return e
