@@ -263,3 +263,15 @@ func shown(path string) string {
 	}
 	return path
 }
+
+// LoadOrDefault is Load for commands that need no source: without any
+// configuration the defaults hold.
+func LoadOrDefault(flag string, env Env) (*File, error) {
+	f, err := Load(flag, env)
+	if errors.Is(err, ErrNone) {
+		f = &File{}
+		f.fill(".", env)
+		err = nil
+	}
+	return f, err
+}
