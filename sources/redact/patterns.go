@@ -13,9 +13,10 @@ import (
 // patterns are the user's own. One set of all of them runs over a whole batch;
 // only a pattern that hits somewhere in it runs on the values.
 type patterns struct {
-	cfg []Pattern
-	res []*regexp.Regexp
-	set *experimental.Set // nil: without a prefilter every pattern runs on every value
+	cfg   []Pattern
+	every []int // all of them
+	res   []*regexp.Regexp
+	set   *experimental.Set // nil: without a prefilter every pattern runs on every value
 }
 
 var patternName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
@@ -46,6 +47,7 @@ func compile(cfg []Pattern) (*patterns, error) {
 			return nil, fmt.Errorf("redact.patterns[%d]: pattern %q matches the empty text, so it would match everywhere; make it match at least one character", i, c.Name)
 		}
 		p.res = append(p.res, re)
+		p.every = append(p.every, i)
 		pre[i] = lineAnchored(c.Regexp)
 	}
 	if set, err := experimental.CompileSet(pre); err == nil {
@@ -78,37 +80,43 @@ func lineAnchored(expr string) string {
 	return re.String()
 }
 
-// prefilter finds which patterns hit anywhere in the values.
-func (p *patterns) prefilter(values []*string) []int {
-	if p == nil {
+// chunk is how much text the prefilter looks at in one call: enough to make the
+// call cheap, little enough that a hit makes few values pay.
+const chunk = 16 << 10
+
+// candidates says which patterns may hit in the values before until, and not before the previous one's.
+type candidates struct {
+	until int
+	which []int
+}
+
+// prefilter finds which patterns hit where. Values are joined by newlines.
+func (p *patterns) prefilter(values []*string) []candidates {
+	if p == nil || len(values) == 0 {
 		return nil
 	}
-	every := func() []int {
-		all := make([]int, len(p.res))
-		for i := range all {
-			all[i] = i
-		}
-		return all
-	}
 	if p.set == nil {
-		return every()
+		return []candidates{{until: len(values), which: p.every}}
 	}
-	text := ""
 	if len(values) == 1 {
-		text = *values[0]
-	} else {
-		n := 0
-		for _, v := range values {
-			n += len(*v) + 1
-		}
-		var b strings.Builder
-		b.Grow(n)
-		for _, v := range values {
-			b.WriteString(*v)
-			b.WriteByte('\n')
-		}
-		text = b.String()
+		return []candidates{{until: 1, which: p.hits(*values[0])}}
 	}
+	var out []candidates
+	var b strings.Builder
+	b.Grow(chunk + 512)
+	for i, v := range values {
+		b.WriteString(*v)
+		b.WriteByte('\n')
+		if b.Len() >= chunk || i == len(values)-1 {
+			out = append(out, candidates{until: i + 1, which: p.hits(b.String())})
+			b = strings.Builder{}
+			b.Grow(chunk + 512)
+		}
+	}
+	return out
+}
+
+func (p *patterns) hits(text string) []int {
 	hits := p.set.FindAllString(text, len(p.res))
 	slices.Sort(hits)
 	return hits

@@ -77,10 +77,17 @@ func (r *Redactor) Batch(values []*string, doc []int) {
 			*v = Sanitize(*v)
 		}
 	}
-	hits := r.patterns.prefilter(values)
+	candidates := r.patterns.prefilter(values)
 	var num *numbering
 	for i, v := range values {
-		if !sc.load(*v, hits) {
+		var mine, all []int
+		if len(candidates) > 0 {
+			if i >= candidates[0].until {
+				candidates = candidates[1:]
+			}
+			mine, all = candidates[0].which, r.patterns.every
+		}
+		if !sc.load(*v, mine) {
 			continue
 		}
 		if num == nil {
@@ -94,7 +101,7 @@ func (r *Redactor) Batch(values []*string, doc []int) {
 		// What was cut out can bring together what then looks like a secret: look
 		// again until nothing is found. Every turn leaves less text, and a few do.
 		for range maxTurns {
-			if !sc.load(*v, hits) {
+			if !sc.load(*v, all) {
 				break
 			}
 			*v = sc.render(num, d)
