@@ -1,0 +1,230 @@
+package kit
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"rollcall/sources"
+	"rollcall/tui/pane"
+)
+
+// Clock writes a time of day in the zone of the screen.
+func Clock(c pane.Context, t time.Time) string { return stamp(c, t, "15:04:05") }
+
+// ClockMillis writes a time of day with milliseconds.
+func ClockMillis(c pane.Context, t time.Time) string { return stamp(c, t, "15:04:05.000") }
+
+// Minute writes a time of day to the minute with its zone: "02:47Z".
+func Minute(c pane.Context, t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return stamp(c, t, "15:04") + zone(c)
+}
+
+// Moment writes a full time with its zone; the day is left out when it is that of now.
+func Moment(c pane.Context, t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	layout := "15:04:05.000"
+	if !sameDay(c, t, c.Now) {
+		layout = "2006-01-02 " + layout
+	}
+	return stamp(c, t, layout) + zone(c)
+}
+
+// Zone is the word for the zone of the screen, for column titles.
+func Zone(c pane.Context) string {
+	if c.LocalTime {
+		return "local"
+	}
+	return "UTC"
+}
+
+func zone(c pane.Context) string {
+	if c.LocalTime {
+		return " local"
+	}
+	return "Z"
+}
+
+// Local puts a time into the zone of the screen.
+func Local(c pane.Context, t time.Time) time.Time {
+	if c.LocalTime {
+		return t.Local()
+	}
+	return t.UTC()
+}
+
+func stamp(c pane.Context, t time.Time, layout string) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return Local(c, t).Format(layout)
+}
+
+func sameDay(c pane.Context, a, b time.Time) bool {
+	ay, am, ad := Local(c, a).Date()
+	by, bm, bd := Local(c, b).Date()
+	return ay == by && am == bm && ad == bd
+}
+
+// Ago writes how long before now a time was: "12 s ago".
+func Ago(d time.Duration) string {
+	if d < 0 {
+		return "in " + Span(-d)
+	}
+	return Span(d) + " ago"
+}
+
+// Span writes a rough duration in its two largest units: "12 s", "4 min", "2 h 5 min", "3 d".
+func Span(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 24*time.Hour:
+		h, m := int(d.Hours()), int(d.Minutes())%60
+		if m == 0 {
+			return fmt.Sprintf("%d h", h)
+		}
+		return fmt.Sprintf("%d h %d min", h, m)
+	}
+	return fmt.Sprintf("%d d", int(d.Hours()/24))
+}
+
+// Range writes the length of a view as the header does: "1h", "30m", "6h", "2d".
+func Range(d time.Duration) string {
+	switch {
+	case d <= 0:
+		return "0"
+	case d%(24*time.Hour) == 0:
+		return strconv.Itoa(int(d/(24*time.Hour))) + "d"
+	case d%time.Hour == 0:
+		return strconv.Itoa(int(d/time.Hour)) + "h"
+	case d%time.Minute == 0:
+		return strconv.Itoa(int(d/time.Minute)) + "m"
+	}
+	return d.String()
+}
+
+// Duration writes a measured duration with three figures: "820 µs", "12.0 ms", "4.12 s", "2m05s".
+func Duration(d time.Duration, ascii bool) string {
+	micro := "µs"
+	if ascii {
+		micro = "us"
+	}
+	s := d.Seconds()
+	switch {
+	case d < 0:
+		return "-" + Duration(-d, ascii)
+	case d == 0:
+		return "0"
+	case s < 0.9995e-3:
+		return strconv.FormatFloat(s*1e6, 'f', 0, 64) + " " + micro
+	case s < 9.995e-3:
+		return strconv.FormatFloat(s*1e3, 'f', 1, 64) + " ms"
+	case s < 0.9995:
+		return strconv.FormatFloat(s*1e3, 'f', 0, 64) + " ms"
+	case s < 99.995:
+		return strconv.FormatFloat(s, 'f', 2, 64) + " s"
+	case s < 3600:
+		return fmt.Sprintf("%dm%02ds", int(s)/60, int(s)%60)
+	}
+	return fmt.Sprintf("%dh%02dm", int(s)/3600, int(s)/60%60)
+}
+
+// Offset writes a time relative to a start: "+123ms", "+4.120s".
+func Offset(d time.Duration) string {
+	sign := "+"
+	if d < 0 {
+		sign, d = "-", -d
+	}
+	switch {
+	case d < time.Second:
+		return sign + strconv.FormatInt(d.Round(time.Millisecond).Milliseconds(), 10) + "ms"
+	case d < 100*time.Second:
+		return sign + strconv.FormatFloat(d.Seconds(), 'f', 3, 64) + "s"
+	}
+	return sign + Duration(d, true)
+}
+
+// Seconds writes a number of seconds, or a dash when it is not known.
+func Seconds(n sources.Num, ascii bool) string {
+	if !n.OK {
+		return Unknown(ascii)
+	}
+	if math.Abs(n.V) > 1e9 {
+		return strconv.FormatFloat(n.V, 'g', 3, 64) + " s"
+	}
+	return Duration(time.Duration(n.V*float64(time.Second)), ascii)
+}
+
+// USD writes money: four decimals below ten dollars, where requests live.
+func USD(n sources.Num, ascii bool) string {
+	if !n.OK {
+		return Unknown(ascii)
+	}
+	if math.Abs(n.V) < 10 {
+		return "$" + strconv.FormatFloat(n.V, 'f', 4, 64)
+	}
+	return "$" + strconv.FormatFloat(n.V, 'f', 2, 64)
+}
+
+// Whole writes a whole number with thousands separated, or a dash when it is not known.
+func Whole(n sources.Num, ascii bool) string {
+	if !n.OK {
+		return Unknown(ascii)
+	}
+	if math.Abs(n.V) >= 1e15 {
+		return strconv.FormatFloat(n.V, 'g', 3, 64)
+	}
+	return Thousands(int(math.Round(n.V)))
+}
+
+// Score writes a score of 0..1 with two decimals.
+func Score(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
+
+// Thousands writes a count as 81,240.
+func Thousands(n int) string {
+	s := strconv.Itoa(n)
+	sign := ""
+	if n < 0 {
+		sign, s = "-", s[1:]
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return sign + s
+}
+
+// Bytes writes a size: "812 KiB".
+func Bytes(n int) string {
+	switch {
+	case n < 1<<10:
+		return strconv.Itoa(n) + " bytes"
+	case n < 1<<20:
+		return strconv.Itoa(n>>10) + " KiB"
+	}
+	return strconv.FormatFloat(float64(n)/(1<<20), 'f', 1, 64) + " MiB"
+}
+
+// Unknown stands where no span carried a value.
+func Unknown(ascii bool) string {
+	if ascii {
+		return "-"
+	}
+	return "–"
+}
+
+// Count writes a number with its noun: "1 row", "81,240 rows".
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return Thousands(n) + " " + noun + "s"
+}
