@@ -68,7 +68,12 @@ func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 
 // Refresh reads the changes again, unless they are still being read for the same view.
 func (p *Pane) Refresh(c pane.Context) tea.Cmd {
-	moved := p.service != c.Service || p.view.At != c.View.At || p.view.Range != c.View.Range
+	if c.Frozen && p.answered && p.service == c.Service && p.view.Range == c.View.Range {
+		p.stop() // what is on the screen stays on it
+		p.view = c.View
+		return nil
+	}
+	moved := p.service != c.Service || !p.view.At.Equal(c.View.At) || p.view.Range != c.View.Range
 	if p.loading && !moved {
 		return nil
 	}

@@ -202,7 +202,7 @@ func (p *Pane) words(c pane.Context) []string {
 			where = "between " + kit.Minute(c, p.view.At.Add(-p.view.Range)) + " and " + kit.Minute(c, p.view.At)
 		}
 		say(t.Plain, "Nothing changed "+where+".")
-		say(t.Dim, "Press + for a longer range. Changes come from llmops_deployment_info and from the versions that requests carry.")
+		say(t.Dim, "Press - for a longer range. Changes come from llmops_deployment_info and from the versions that requests carry.")
 	}
 	return out
 }

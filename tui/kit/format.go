@@ -72,10 +72,14 @@ func sameDay(c pane.Context, a, b time.Time) bool {
 	return ay == by && am == bm && ad == bd
 }
 
-// Ago writes how long before now a time was: "12 s ago".
+// Ago writes how long before now a time was: "12 s ago". What is a little ahead,
+// because clocks differ or now is that of the last refresh, was just now.
 func Ago(d time.Duration) string {
-	if d < 0 {
-		return "in " + Span(-d)
+	switch {
+	case d < -time.Minute:
+		return Span(-d) + " ahead of the clock"
+	case d < time.Second:
+		return "just now"
 	}
 	return Span(d) + " ago"
 }

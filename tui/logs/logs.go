@@ -61,13 +61,8 @@ func New() pane.Pane { return &Pane{follow: true, moment: coalesce} }
 // ID returns pane.Logs.
 func (p *Pane) ID() pane.ID { return pane.Logs }
 
-// Title names the pane and its filter.
-func (p *Pane) Title(pane.Context) string {
-	if p.text != "" {
-		return "Logs: " + p.text
-	}
-	return "Logs"
-}
+// Title names the pane.
+func (p *Pane) Title(pane.Context) string { return "Logs" }
 
 // Capturing is true while the filter is typed.
 func (p *Pane) Capturing() bool { return p.input.Active() }
@@ -103,7 +98,12 @@ func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 
 // Refresh starts over for a new view and takes up a tail that ended.
 func (p *Pane) Refresh(c pane.Context) tea.Cmd {
-	moved := p.view.At != c.View.At || p.view.Range != c.View.Range
+	moved := !p.view.At.Equal(c.View.At) || p.view.Range != c.View.Range
+	if c.Frozen && p.answered && p.service == c.Service && p.view.Range == c.View.Range {
+		p.stop() // what is on the screen stays on it
+		p.view = c.View
+		return nil
+	}
 	switch {
 	case p.service != c.Service:
 		p.buf.reset()
@@ -171,7 +171,7 @@ var keys = struct {
 	full, request, filter, errors, follow, clear, apply, discard, scroll, move key.Binding
 }{
 	full:    key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "whole line")),
-	request: key.NewBinding(key.WithKeys("g"), key.WithHelp("g", "open its request")),
+	request: key.NewBinding(key.WithKeys("o"), key.WithHelp("o", "open its request")),
 	filter:  key.NewBinding(key.WithKeys("/"), key.WithHelp("/", "filter: text, or LogQL from {")),
 	errors:  key.NewBinding(key.WithKeys("e"), key.WithHelp("e", "errors only")),
 	follow:  key.NewBinding(key.WithKeys("f", "end"), key.WithHelp("f", "follow the newest")),
@@ -182,7 +182,7 @@ var keys = struct {
 	move:    key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("↑/↓", "move, holds the screen")),
 }
 
-var detailOpen = key.NewBinding(key.WithKeys("enter", "g"), key.WithHelp("enter", "open its request"))
+var detailOpen = key.NewBinding(key.WithKeys("enter", "o"), key.WithHelp("enter", "open its request"))
 
 // Keys lists what the pane's keys do now.
 func (p *Pane) Keys() []key.Binding {

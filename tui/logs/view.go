@@ -29,9 +29,6 @@ func (p *Pane) View(c pane.Context) string {
 	}
 	h := p.listHeight(c)
 	n := p.buf.rows()
-	if !p.held(c) {
-		p.list.Cursor = n - 1
-	}
 	p.list.Clamp(n, h)
 	lines := append(make([]string, 0, c.Height), p.top(c))
 	if n == 0 {
@@ -131,7 +128,10 @@ func (p *Pane) top(c pane.Context) string {
 // status says whether the newest lines are being followed.
 func (p *Pane) status(c pane.Context) (string, lipgloss.Style) {
 	t := c.Theme
-	if !p.following(c) {
+	switch {
+	case c.Frozen:
+		return "frozen, space goes on", t.Accent
+	case !p.following(c):
 		return "not live, f follows now", t.Dim
 	}
 	if p.held(c) {
@@ -225,7 +225,7 @@ func (p *Pane) words(c pane.Context) []string {
 		say(t.Dim, "Press e to see all lines.")
 	case p.text != "":
 		say(t.Plain, "No line "+where+" matches "+p.text)
-		say(t.Dim, "Press x to clear the filter, / to change it, + for a longer range.")
+		say(t.Dim, "Press x to clear the filter, / to change it, - for a longer range.")
 	default:
 		say(t.Plain, "No log lines "+where+".")
 		say(t.Dim, "Asked with "+p.sent+" If that is not the service's own, set logs: in the configuration.")
@@ -243,4 +243,3 @@ func (p *Pane) viewDetail(c pane.Context) string {
 	out := kit.Window(p.lines, p.scroll.Top, h)
 	return widget.Block(strings.Join(out, "\n"), c.Width, h, c.Theme.Glyphs.Ellipsis)
 }
-

@@ -88,16 +88,8 @@ func New() pane.Pane { return &Pane{} }
 // ID returns pane.Request.
 func (p *Pane) ID() pane.ID { return pane.Request }
 
-// Title names the pane and the request.
-func (p *Pane) Title(pane.Context) string {
-	switch {
-	case p.view != nil && p.view.Request.ID != "":
-		return "Request " + p.view.Request.ID
-	case p.id != "":
-		return "Request " + p.id
-	}
-	return "Request"
-}
+// Title names the pane; which request it is stands in the head.
+func (p *Pane) Title(pane.Context) string { return "Request" }
 
 // Capturing is always false: nothing is typed here.
 func (p *Pane) Capturing() bool { return false }
@@ -131,6 +123,11 @@ func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 
 // Refresh looks for what arrives late: spans, evaluations, log lines. A settled request is left alone.
 func (p *Pane) Refresh(c pane.Context) tea.Cmd {
+	if p.service != c.Service && p.id != "" {
+		// Another service may know the same ID; the old answer is not its.
+		*p = Pane{id: p.id, service: c.Service, gen: p.gen, cancel: p.cancel}
+		return p.read(c)
+	}
 	if p.id == "" || p.loading || c.Frozen && p.view != nil {
 		return nil
 	}

@@ -167,7 +167,7 @@ func timing(r *sources.Request, ascii bool) string {
 		out = append(out, kit.Seconds(r.Latency, ascii))
 	}
 	if r.TTFT.OK {
-		out = append(out, "first token after "+kit.Seconds(r.TTFT, ascii))
+		out = append(out, "ttft "+kit.Seconds(r.TTFT, ascii))
 	}
 	return strings.Join(out, ", ")
 }

@@ -78,6 +78,7 @@ func (p *Pane) stack(c pane.Context, secs []section, x, y, w, h int) []block {
 	want := make([]int, len(secs))
 	give := make([]int, len(secs))
 	spare := h
+	least := [secCount]int{secTrace: 14, secLogs: 6, secVerdicts: 9, secVersions: 10, secContent: 7, secAlike: 4}
 	for i, s := range secs {
 		b := block{sec: s, w: w}
 		n := p.length(c, s, w)
@@ -88,8 +89,17 @@ func (p *Pane) stack(c pane.Context, secs []section, x, y, w, h int) []block {
 		if s == secVersions { // the list of every column is for the one who scrolls
 			want[i] = min(want[i], 11+2*len(p.view.Diff))
 		}
-		give[i] = min(want[i], max(3, h/(len(secs)+1)))
+		give[i] = min(want[i], least[s])
 		spare -= give[i]
+	}
+	for ; spare < 0; spare++ { // not even that: the largest gives first
+		most := 0
+		for i := range give {
+			if give[i] > give[most] {
+				most = i
+			}
+		}
+		give[most]--
 	}
 	for i := range secs {
 		more := max(0, min(spare, want[i]-give[i]))
@@ -380,7 +390,7 @@ func (p *Pane) head(c pane.Context) []string {
 	}
 	if !r.Time.IsZero() {
 		first = append(first, kit.Piece{Text: kit.Moment(c, r.Time), Style: t.Plain},
-			kit.Piece{Text: kit.Ago(c.View.End(c.Now).Sub(r.Time)), Style: t.Dim})
+			kit.Piece{Text: kit.Ago(c.Now.Sub(r.Time)), Style: t.Dim})
 	}
 	if r.Environment != "" {
 		first = append(first, kit.Piece{Text: r.Environment, Style: t.Dim})

@@ -56,13 +56,8 @@ func New() pane.Pane { return &Pane{limit: pageRows} }
 // ID returns pane.Requests.
 func (p *Pane) ID() pane.ID { return pane.Requests }
 
-// Title names the pane and its filter.
-func (p *Pane) Title(pane.Context) string {
-	if p.text != "" {
-		return "Requests: " + p.text
-	}
-	return "Requests"
-}
+// Title names the pane.
+func (p *Pane) Title(pane.Context) string { return "Requests" }
 
 // Capturing is true while the filter is typed.
 func (p *Pane) Capturing() bool { return p.input.Active() }
@@ -106,10 +101,15 @@ func (p *Pane) Refresh(c pane.Context) tea.Cmd {
 		p.list = kit.List{}
 		return p.newest(c)
 	}
-	if p.view.At != c.View.At || p.view.Range != c.View.Range {
+	if c.Frozen && p.answered && p.view.Range == c.View.Range && (p.view.Live() || p.view.At.Equal(c.View.At)) {
+		p.stop() // what is on the screen stays on it
+		p.view = c.View
+		return nil
+	}
+	if !p.view.At.Equal(c.View.At) || p.view.Range != c.View.Range {
 		return p.newest(c)
 	}
-	if p.loading || c.Frozen && p.answered && p.err == nil {
+	if p.loading {
 		return nil
 	}
 	return p.read(c, p.anchor)
@@ -281,25 +281,24 @@ func (p *Pane) CopyText(pane.Context) (string, string) {
 }
 
 var keys = struct {
-	open, bad, filter, clear, home, move  key.Binding
-	apply, complete, cancelInput, openSel key.Binding
+	open, bad, filter, clear, home, move key.Binding
+	apply, complete, discard             key.Binding
 }{
-	open:        key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "open request")),
-	bad:         key.NewBinding(key.WithKeys("b"), key.WithHelp("b", "bad only")),
-	filter:      key.NewBinding(key.WithKeys("/"), key.WithHelp("/", "filter")),
-	clear:       key.NewBinding(key.WithKeys("x"), key.WithHelp("x", "clear filter")),
-	home:        key.NewBinding(key.WithKeys("home"), key.WithHelp("home", "newest")),
-	move:        key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("↑/↓", "move")),
-	apply:       key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "apply")),
-	complete:    key.NewBinding(key.WithKeys("tab"), key.WithHelp("tab", "complete")),
-	cancelInput: key.NewBinding(key.WithKeys("esc"), key.WithHelp("esc", "keep the old filter")),
-	openSel:     key.NewBinding(key.WithKeys("g"), key.WithHelp("g", "open request")),
+	open:     key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "open request")),
+	bad:      key.NewBinding(key.WithKeys("b"), key.WithHelp("b", "bad only")),
+	filter:   key.NewBinding(key.WithKeys("/"), key.WithHelp("/", "filter")),
+	clear:    key.NewBinding(key.WithKeys("x"), key.WithHelp("x", "clear filter")),
+	home:     key.NewBinding(key.WithKeys("home"), key.WithHelp("home", "newest")),
+	move:     key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("↑/↓", "move")),
+	apply:    key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "apply")),
+	complete: key.NewBinding(key.WithKeys("tab"), key.WithHelp("tab", "complete")),
+	discard:  key.NewBinding(key.WithKeys("esc"), key.WithHelp("esc", "keep the old filter")),
 }
 
 // Keys lists what the pane's keys do now.
 func (p *Pane) Keys() []key.Binding {
 	if p.input.Active() {
-		return []key.Binding{keys.apply, keys.complete, keys.cancelInput}
+		return []key.Binding{keys.apply, keys.complete, keys.discard}
 	}
 	out := []key.Binding{keys.open, keys.filter, keys.bad}
 	if p.text != "" {
@@ -386,7 +385,7 @@ func (p *Pane) key(c pane.Context, k tea.KeyPressMsg) tea.Cmd {
 		p.list = kit.List{}
 		p.selected = ""
 		return p.newest(c)
-	case key.Matches(k, keys.open), key.Matches(k, keys.openSel):
+	case key.Matches(k, keys.open):
 		return p.openSelected()
 	default:
 		if by, ok := kit.Step(k, len(p.rows), tableHeight(c)); ok {

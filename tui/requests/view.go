@@ -161,12 +161,12 @@ func (p *Pane) words(c pane.Context) []string {
 	tokens, _ := split(p.text)
 	switch {
 	case len(tokens) == 1 && tokens[0] == badWord:
-		return say(t.Plain, "No bad requests "+where+".", "Press b to see all, + for a longer range.")
+		return say(t.Plain, "No bad requests "+where+".", "Press b to see all, - for a longer range.")
 	case len(tokens) > 0:
-		return say(t.Plain, "No request "+where+" matches "+p.text+".", "Press x to clear the filter, / to change it, + for a longer range.")
+		return say(t.Plain, "No request "+where+" matches "+p.text+".", "Press x to clear the filter, / to change it, - for a longer range.")
 	}
 	return say(t.Plain, "No requests "+where+".",
-		"Requests come from traces sent to rollcall's OTLP endpoint. Press + for a longer range; if it stays empty, rollcall doctor says what arrives.")
+		"Requests come from traces sent to rollcall's OTLP endpoint. Press - for a longer range; if it stays empty, rollcall doctor says what arrives.")
 }
 
 // table is the columns with what their cells say.
