@@ -221,3 +221,6 @@ const (
 	Environment = "prod"
 	Provider    = "openai"
 )
+
+// Regions names where the service runs.
+func Regions() []string { return regionNames() }
