@@ -136,9 +136,8 @@ type scanned struct {
 	row         sources.Request
 }
 
-// scanRequest reads a row selected with requestColumns. The driver reuses its
-// buffers, so texts are copied.
-func scanRequest(v []driver.Value) scanned {
+// scanRequest reads a row selected with requestColumns.
+func scanRequest(v []any) scanned {
 	var s scanned
 	r := &s.row
 	s.key = integer(v[0])
@@ -162,7 +161,7 @@ func scanRequest(v []driver.Value) scanned {
 	return s
 }
 
-func integer(v driver.Value) int64 {
+func integer(v any) int64 {
 	switch n := v.(type) {
 	case int64:
 		return n
@@ -176,7 +175,7 @@ func integer(v driver.Value) int64 {
 	return 0
 }
 
-func number(v driver.Value) sources.Num {
+func number(v any) sources.Num {
 	switch n := v.(type) {
 	case float64:
 		return sources.N(n)
@@ -186,7 +185,7 @@ func number(v driver.Value) sources.Num {
 	return sources.Num{}
 }
 
-func text(v driver.Value) string {
+func text(v any) string {
 	switch s := v.(type) {
 	case string:
 		return s

@@ -3,7 +3,6 @@ package traces
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"sort"
@@ -233,7 +232,7 @@ func readRows(ctx context.Context, db *sql.DB, tail string, args ...any) ([]sour
 	}
 	defer func() { _ = rows.Close() }()
 	n := fixedColumns + len(textColumns) + len(numberColumns)
-	values, ptrs := make([]driver.Value, n), make([]any, n)
+	values, ptrs := make([]any, n), make([]any, n)
 	for i := range values {
 		ptrs[i] = &values[i]
 	}

@@ -14,9 +14,9 @@ import (
 // or response ID, with its spans by start time and its events. The view is nil
 // when there is none. When several requests carry it, the newest is returned
 // and the facts say so.
-func (s *Store) Trace(ctx context.Context, id string) (*sources.RequestView, sources.Facts, error) {
+func (s *Store) Trace(ctx context.Context, id string) (view *sources.RequestView, facts sources.Facts, err error) {
 	began := s.opts.Clock.Wall()
-	facts := sources.Facts{Source: "traces"}
+	facts.Source = "traces"
 	defer func() {
 		facts.Fetched = s.opts.Clock.Wall()
 		facts.Took = facts.Fetched.Sub(began)
@@ -46,7 +46,7 @@ func (s *Store) Trace(ctx context.Context, id string) (*sources.RequestView, sou
 			return nil, facts, wrapLookUp(id, err)
 		}
 	}
-	view := &sources.RequestView{Request: newest.row}
+	view = &sources.RequestView{Request: newest.row}
 	for _, f := range found {
 		view.Spans = append(view.Spans, f.spans...)
 		view.Events = append(view.Events, f.events...)
