@@ -58,6 +58,25 @@ func (p *Pane) stop() {
 	p.gen++
 }
 
+// Keep returns the changes and the selection.
+func (p *Pane) Keep() any {
+	kept := *p
+	kept.cancel, kept.loading = nil, false
+	return kept
+}
+
+// Restore brings them back and reads them again.
+func (p *Pane) Restore(c pane.Context, kept any) tea.Cmd {
+	was, ok := kept.(Pane)
+	if !ok {
+		return p.Open(c, nil)
+	}
+	p.stop()
+	was.gen = p.gen
+	*p = was
+	return p.Refresh(c)
+}
+
 // Open reads the changes. A sources.Change as argument selects it.
 func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 	if ch, ok := arg.(sources.Change); ok {

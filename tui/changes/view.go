@@ -106,11 +106,11 @@ func columns(rows []sources.Change, c pane.Context) ([]kit.Column, []func(*sourc
 		return kit.Cell{Text: kit.Local(c, r.At).Format(layout), Style: t.Dim}
 	})
 	add(kit.Column{Title: "ago", Right: true, Min: 6, Rank: 3}, 12, func(r *sources.Change) kit.Cell {
-		return kit.Cell{Text: kit.Span(c.View.End(c.Now).Sub(r.At)), Style: t.Dim}
+		return kit.Cell{Text: widget.Span(c.View.End(c.Now).Sub(r.At)), Style: t.Dim}
 	})
 	add(kit.Column{Title: "component", Min: 9}, 10, func(r *sources.Change) kit.Cell { return kit.Cell{Text: string(r.Component)} })
 	add(kit.Column{Title: "change", Min: 24}, 64, func(r *sources.Change) kit.Cell { return kit.Cell{Text: fromTo(r, c), Style: t.Bright} })
-	add(kit.Column{Title: "kind", Min: 8}, 18, func(r *sources.Change) kit.Cell {
+	add(kit.Column{Title: "stage", Min: 8}, 18, func(r *sources.Change) kit.Cell {
 		if r.Silent {
 			return kit.Cell{Text: t.Glyphs.Watch + " silent", Style: t.Watch}
 		}
@@ -149,7 +149,7 @@ func (p *Pane) detail(c pane.Context, h int) []string {
 	if ch.Evidence != "" {
 		words += ": " + ch.Evidence
 	}
-	out[0] = t.Dim.Render(strings.Repeat(border(c), c.Width))
+	out[0] = t.Dim.Render(strings.Repeat(c.Theme.Glyphs.Border.Top, c.Width))
 	for i, l := range kit.Wrap(words, max(10, c.Width-2)) {
 		if i+1 >= h {
 			break
@@ -157,13 +157,6 @@ func (p *Pane) detail(c pane.Context, h int) []string {
 		out[i+1] = " " + t.Plain.Render(l)
 	}
 	return out
-}
-
-func border(c pane.Context) string {
-	if b := c.Theme.Glyphs.Border.Top; b != "" {
-		return b
-	}
-	return "-"
 }
 
 func (p *Pane) bottom(c pane.Context) string {

@@ -71,11 +71,16 @@ func Place(cols []Column, w int) []Placed {
 		full += max(least, c.Want) + gap
 		in = append(in, i)
 	}
-	spare := w + gap - used
-	for _, i := range in {
-		more := min(spare, max(0, cols[i].Want-width[i]))
-		width[i] += more
-		spare -= more
+	// What is left goes round, a column of the screen at a time, so that nobody is served last.
+	for spare, given := w+gap-used, true; spare > 0 && given; {
+		given = false
+		for _, i := range in {
+			if spare > 0 && width[i] < cols[i].Want {
+				width[i]++
+				spare--
+				given = true
+			}
+		}
 	}
 	slices.Sort(in)
 	out := make([]Placed, len(in))

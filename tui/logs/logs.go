@@ -70,6 +70,30 @@ func (p *Pane) Capturing() bool { return p.input.Active() }
 // Left ends the tail and every read.
 func (p *Pane) Left() { p.stop() }
 
+// maxKept is how many lines around the cursor are kept on the way back.
+const maxKept = 1000
+
+// Keep returns the lines around the cursor, the filter, and whether they were followed.
+func (p *Pane) Keep() any {
+	kept := *p
+	kept.cancel, kept.ctx = nil, nil
+	kept.loading, kept.tailing, kept.asking = false, false, false
+	kept.buf, kept.list = p.buf.around(p.list, maxKept)
+	return kept
+}
+
+// Restore brings them back and goes on following where that was done.
+func (p *Pane) Restore(c pane.Context, kept any) tea.Cmd {
+	was, ok := kept.(Pane)
+	if !ok {
+		return p.Open(c, nil)
+	}
+	p.stop()
+	was.gen = p.gen
+	*p = was
+	return p.Refresh(c)
+}
+
 // Open shows the newest lines. The argument, a query or the words of a filter, replaces the filter.
 func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 	p.input.Close()
@@ -116,12 +140,12 @@ func (p *Pane) Refresh(c pane.Context) tea.Cmd {
 		return nil
 	case !p.answered || p.err != nil:
 		return p.start(c)
-	case !p.following(c):
-		return nil
-	case p.follow:
+	case p.following(c) && p.follow:
 		return p.start(c)
 	}
-	return p.tail(c)
+	// A tail that ended while the screen is held is not taken up: what passed in
+	// between would be a gap. f reads anew.
+	return nil
 }
 
 // held tells whether the screen stands still while lines arrive.

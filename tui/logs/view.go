@@ -51,7 +51,7 @@ func (p *Pane) row(c pane.Context, e *entry, selected bool) string {
 		s := kit.Summarize(&e.line)
 		e.summary = &s
 	}
-	shape, word, st, _ := kit.Level(t, e.line.Level)
+	shape, word, st := kit.Level(t, e.line.Level)
 	when := kit.ClockMillis(c, e.line.Time)
 	head := 2 + ansi.StringWidth(when) + 2 + 7 + 2
 	room := max(0, c.Width-head)
@@ -71,20 +71,23 @@ func fields(e *entry, w int) string {
 		return ""
 	}
 	var b strings.Builder
-	used := 0
+	used, id := 0, ""
 	for _, f := range e.summary.Fields {
 		if kit.Repeated(f.Key) {
 			continue
 		}
-		v := f.Value
-		if f.Key == "request_id" {
-			v = kit.Middle(v, 16, "..")
+		if f.Key == "request_id" { // long, and enter or o follow it: last
+			id = f.Value
+			continue
 		}
-		s := kit.Line("  "+f.Key+"="+v, w)
+		s := kit.Line("  "+f.Key+"="+f.Value, w)
 		b.WriteString(s)
 		if used += ansi.StringWidth(s); used > w {
-			break
+			return b.String()
 		}
+	}
+	if id != "" {
+		b.WriteString(kit.Line("  request_id="+id, w))
 	}
 	return b.String()
 }
@@ -138,6 +141,8 @@ func (p *Pane) status(c pane.Context) (string, lipgloss.Style) {
 		switch {
 		case p.missed > 0:
 			return "held: " + kit.Thousands(p.unseen) + " newer, " + kit.Thousands(p.missed) + " more passed, press f", t.Accent
+		case !p.tailing && !p.loading:
+			return "held, f reads what came since", t.Accent
 		case p.unseen > 0:
 			return "held: " + kit.Thousands(p.unseen) + " newer, press f", t.Accent
 		}

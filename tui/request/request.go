@@ -7,6 +7,7 @@ package request
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"charm.land/bubbles/v2/key"
@@ -104,6 +105,32 @@ func (p *Pane) stop() {
 	}
 	p.loading = false
 	p.gen++
+}
+
+// maxKept is how many spans a request may have to be kept on the way back; a larger one is read again.
+const maxKept = 2000
+
+// Keep returns the request and what was looked at in it.
+func (p *Pane) Keep() any {
+	kept := *p
+	kept.cancel, kept.loading = nil, false
+	kept.closed, kept.texts = maps.Clone(p.closed), nil
+	if kept.view != nil && len(kept.view.Spans) > maxKept {
+		kept.view, kept.trace, kept.shown, kept.detail = nil, nil, nil, nil
+	}
+	return kept
+}
+
+// Restore brings it back and looks for what has arrived since.
+func (p *Pane) Restore(c pane.Context, kept any) tea.Cmd {
+	was, ok := kept.(Pane)
+	if !ok {
+		return p.Open(c, nil)
+	}
+	p.stop()
+	was.gen = p.gen
+	*p = was
+	return p.Refresh(c)
 }
 
 // Open shows the request with the given request, trace or response ID.

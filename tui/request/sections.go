@@ -276,7 +276,7 @@ func versionLines(c pane.Context, v *sources.RequestView, w int) []string {
 		if !d.At.IsZero() {
 			words += ", " + kit.Clock(c, d.At)
 			if ago := r.Time.Sub(d.At); ago > 0 {
-				words += ", " + kit.Span(ago) + " before this request"
+				words += ", " + widget.Span(ago) + " before this request"
 			}
 		}
 		for _, l := range kit.Wrap(joinWords(words, d.Evidence), max(8, w-4)) {
@@ -398,11 +398,12 @@ func (p *Pane) pieceTabs(t *theme.Theme) string {
 		if i > 0 {
 			b.WriteString(" ")
 		}
+		name = kit.Line(name, 16)
 		if i == p.piece {
-			b.WriteString(t.Accent.Render("[" + kit.Line(name, 16) + "]"))
+			b.WriteString(t.Accent.Render("[" + name + "]"))
 			continue
 		}
-		b.WriteString(t.Dim.Render(" " + kit.Line(name, 16) + " "))
+		b.WriteString(t.Dim.Render(name))
 	}
 	return b.String()
 }

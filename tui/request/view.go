@@ -1,6 +1,7 @@
 package request
 
 import (
+	"slices"
 	"strings"
 
 	"charm.land/lipgloss/v2"
@@ -68,12 +69,28 @@ func (p *Pane) layout(c pane.Context) []block {
 		return p.stack(c, []section{secTrace, secLogs, secVerdicts, secVersions, secContent, secAlike}, 0, top, c.Width, h)
 	}
 	left := max(70, c.Width*56/100)
-	out := p.stack(c, []section{secTrace, secLogs, secAlike}, 0, top, left, h)
-	return append(out, p.stack(c, []section{secVerdicts, secVersions, secContent}, left+2, top, c.Width-left-2, h)...)
+	a, b := []section{secTrace, secLogs, secAlike}, []section{secVerdicts, secVersions, secContent}
+	free := h - 7 // titles, time axis, log marks, empty lines
+	for _, s := range a {
+		free -= p.length(c, s, left)
+	}
+	if free > min(12, p.length(c, secContent, left)) { // a tall screen: text reads better in the wider column
+		a, b = []section{secTrace, secLogs, secContent, secAlike}, b[:2]
+	}
+	out := p.stack(c, a, 0, top, left, h)
+	return append(out, p.stack(c, b, left+2, top, c.Width-left-2, h)...)
+}
+
+// coreLines is how many lines of the versions stand before the list of every column.
+func coreLines(lines []string) int {
+	if i := slices.Index(lines, ""); i >= 0 {
+		return i
+	}
+	return len(lines)
 }
 
 // stack places sections below each other: each gets what it needs to be of use,
-// then what it wants, in order; the last takes what is left.
+// then what it wants, in order; one takes what is left.
 func (p *Pane) stack(c pane.Context, secs []section, x, y, w, h int) []block {
 	want := make([]int, len(secs))
 	give := make([]int, len(secs))
@@ -86,10 +103,11 @@ func (p *Pane) stack(c pane.Context, secs []section, x, y, w, h int) []block {
 		if s == secTrace && len(p.view.Logs.Lines) > 0 {
 			want[i]++
 		}
-		if s == secVersions { // the list of every column is for the one who scrolls
-			want[i] = min(want[i], 11+2*len(p.view.Diff))
+		least := least[s]
+		if s == secVersions {
+			least = 1 + coreLines(p.text(c, s, w))
 		}
-		give[i] = min(want[i], least[s])
+		give[i] = min(want[i], least)
 		spare -= give[i]
 	}
 	for ; spare < 0; spare++ { // not even that: the largest gives first
@@ -101,14 +119,19 @@ func (p *Pane) stack(c pane.Context, secs []section, x, y, w, h int) []block {
 		}
 		give[most]--
 	}
-	for i := range secs {
-		more := max(0, min(spare, want[i]-give[i]))
-		give[i] += more
-		spare -= more
+	last := len(secs) - 1
+	for _, whole := range []bool{false, true} {
+		for i, s := range secs {
+			if s == secVersions && !whole {
+				last = i // the list of every column is for the one who scrolls: it gets what nobody else wants
+				continue
+			}
+			more := max(0, min(spare, want[i]-give[i]))
+			give[i] += more
+			spare -= more
+		}
 	}
-	if spare > 0 {
-		give[len(give)-1] += spare
-	}
+	give[last] += spare
 	out := make([]block, 0, len(secs))
 	for i, s := range secs {
 		hh := min(give[i], h)
@@ -291,7 +314,7 @@ func (p *Pane) noLogs() string {
 func (p *Pane) logLine(c pane.Context, l *sources.LogLine, selected bool, w int) string {
 	t := c.Theme
 	s := kit.Summarize(l)
-	shape, word, st, _ := kit.Level(t, l.Level)
+	shape, word, st := kit.Level(t, l.Level)
 	cursor := "  "
 	if selected {
 		cursor = widget.Fit(t.Glyphs.Cursor, 2, "")
@@ -333,6 +356,12 @@ func (p *Pane) title(c pane.Context, b block, focused bool) string {
 			words = t.Dim.Render(kit.Count(n, "request") + " that failed the same way")
 		}
 	}
+	if below := p.length(c, b.sec, b.w) - p.lists[b.sec].Top - p.scroll[b.sec].Top - p.rows(b); below > 0 {
+		if words != "" {
+			words += t.Dim.Render(", ")
+		}
+		words += t.Dim.Render(kit.Thousands(below) + " more below")
+	}
 	s := mark + name + " "
 	if words != "" {
 		s += " " + words + " "
@@ -344,12 +373,7 @@ func (p *Pane) title(c pane.Context, b block, focused bool) string {
 	return s + t.Dim.Render(strings.Repeat(rule(c), b.w-n))
 }
 
-func rule(c pane.Context) string {
-	if s := c.Theme.Glyphs.Border.Top; s != "" {
-		return s
-	}
-	return "-"
-}
+func rule(c pane.Context) string { return c.Theme.Glyphs.Border.Top }
 
 func logWords(f sources.Facts, n int) string {
 	s := kit.Count(n, "line")

@@ -74,6 +74,25 @@ func (p *Pane) stop() {
 	p.gen++
 }
 
+// Keep returns the rows, the filter and the selection.
+func (p *Pane) Keep() any {
+	kept := *p
+	kept.cancel, kept.loading = nil, false
+	return kept
+}
+
+// Restore brings them back and reads the same rows again.
+func (p *Pane) Restore(c pane.Context, kept any) tea.Cmd {
+	was, ok := kept.(Pane)
+	if !ok {
+		return p.Open(c, nil)
+	}
+	p.stop()
+	was.gen = p.gen
+	*p = was
+	return p.Refresh(c)
+}
+
 // Open shows the newest rows. The argument, a filter or the words of one, replaces the filter.
 func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 	p.input.Close()
