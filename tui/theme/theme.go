@@ -102,3 +102,11 @@ var asciiGlyphs = Glyphs{
 	Spark:  []rune("_.-=*#"),
 	Border: lipgloss.ASCIIBorder(),
 }
+
+// On returns the style as it looks on the selected row.
+func (t *Theme) On(s lipgloss.Style) lipgloss.Style {
+	if t.Options.NoColor {
+		return s.Reverse(true)
+	}
+	return s.Background(t.Selected.GetBackground())
+}
