@@ -205,20 +205,24 @@ func budgetUserHour(ctx context.Context, r *run) (measured, error) {
 	if !share.known {
 		return measured{}, errNotExposed{"share of the top caller just now"}
 	}
-	m := r.figure(l, share.value*l.between(l.end.Add(-time.Hour), l.end)/budget, nil)
-	hours := map[int64]float64{}
-	for _, p := range r.sliding(l, hourBefore, 1/budget) {
-		hours[p.T.Unix()] = p.V
+	// The budget is for an hour, so the share is that of the hour too, not of this moment.
+	over := func(at time.Time) float64 {
+		sum, n := 0.0, 0
+		for _, p := range share.history {
+			if !p.T.After(at) && at.Sub(p.T) < time.Hour {
+				sum += p.V
+				n++
+			}
+		}
+		return sum / float64(max(1, n))
 	}
 	var history []sources.Point
-	for _, p := range share.history {
-		if v, ok := hours[p.T.Truncate(ledgerStep).Unix()]; ok {
-			history = append(history, sources.Point{T: p.T, V: v * p.V})
+	for _, p := range r.sliding(l, hourBefore, 1/budget) {
+		if s := over(p.T); s > 0 {
+			history = append(history, sources.Point{T: p.T, V: p.V * s})
 		}
 	}
-	if len(history) > 0 {
-		m.parts[0].history = history
-	}
+	m := r.figure(l, over(r.now)*l.between(l.end.Add(-time.Hour), l.end)/budget, history)
 	m.prov.Query = top.prov.Query + " × " + l.prov.Query
 	m.detail = "estimate from share of requests"
 	return m, nil

@@ -217,7 +217,7 @@ func (e *Evaluator) begin(ctx context.Context, service string, view sources.View
 	r := &run{e: e, svc: svc, view: view, now: view.End(e.deps.Clock.Now())}
 	r.step = Step(view)
 	r.end = r.now.Truncate(r.step)
-	r.start = r.now.Add(-view.Range).Truncate(r.step)
+	r.start = r.now.Add(-view.Range).Truncate(r.step).Add(r.step)
 	r.window = svc.Window.Or(defaultWindow)
 	if e.deps.Prom != nil {
 		r.seen, r.failed = e.discover(ctx, r)

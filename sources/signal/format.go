@@ -81,7 +81,7 @@ func factor(f float64) string {
 	if f >= 10 {
 		return fmt.Sprintf("%.0f×", f)
 	}
-	if f < 0.1 {
+	if f < 1 {
 		return fmt.Sprintf("%.2f×", f)
 	}
 	return fmt.Sprintf("%.1f×", f)

@@ -65,6 +65,8 @@ func (sig *Signal) judge(p part, usual *sources.Usual, window time.Duration) jud
 		out.why = "usual " + format(usual.Value, sig.Unit)
 	case on(sig.Limits.Watch) || on(sig.Limits.Bad):
 		out.why = sig.within()
+	case sig.Direction == sources.Neutral && !on(sig.Rise.Watch) && !on(sig.Fall.Watch):
+		out.why = "not judged"
 	default:
 		out.verdict = sources.Learning
 		out.why = "no history yet"

@@ -180,7 +180,11 @@ func spendToday(ctx context.Context, r *run) (measured, error) {
 	if err != nil {
 		return measured{}, err
 	}
-	return r.figure(l, l.between(midnight(r.now), l.end)+l.tail, r.sliding(l, startOfDay, 1)), nil
+	m := r.figure(l, l.between(midnight(r.now), l.end)+l.tail, r.sliding(l, startOfDay, 1))
+	if day, err := r.budget(ctx, "day"); err == nil {
+		m.parts[0].verdict, m.parts[0].why = sources.OK, "of "+format(day, sources.USD)+" a day"
+	}
+	return m, nil
 }
 
 func spendDay(ctx context.Context, r *run) (measured, error) {
