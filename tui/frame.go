@@ -109,10 +109,14 @@ func (m *Model) screen() string {
 		lines = append(lines, m.helpFooter())
 	}
 	for i := range lines {
-		lines[i] = cut(lines[i], m.width, tail)
+		lines[i] = cut(strings.ReplaceAll(lines[i], "\n", " "), m.width, tail)
 	}
 	m.link.drew(m.wall().Sub(began))
-	return clean(strings.Join(lines[:min(len(lines), m.height)], "\n"))
+	s := clean(strings.Join(lines[:min(len(lines), m.height)], "\n"))
+	if m.theme.Options.ASCII {
+		s = asciiOnly(s)
+	}
+	return s
 }
 
 // tabsY is the row of the tabs.

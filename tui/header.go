@@ -16,7 +16,7 @@ import (
 // header is the first row: name, service, the time that is shown, the sources.
 func (m *Model) header() string {
 	t := m.theme
-	name := " " + t.Accent.Render("rollcall") + "  " + t.Bright.Render(ansi.Truncate(m.service, 32, t.Glyphs.Ellipsis))
+	name := " " + t.Accent.Render("rollcall") + "  " + t.Bright.Render(ansi.Truncate(oneLine(m.service), 32, t.Glyphs.Ellipsis))
 	when := m.when()
 	wide, narrow := m.health(true), m.health(false)
 	for _, right := range []string{wide, narrow, ""} {
@@ -97,7 +97,7 @@ func (m *Model) health(wide bool) string {
 		default:
 			glyph, style = t.Glyphs.Learning, t.Dim
 		}
-		s := t.Dim.Render(h.Source) + " " + style.Render(glyph)
+		s := t.Dim.Render(oneLine(h.Source)) + " " + style.Render(glyph)
 		if word != "" {
 			if h.State == sources.SourceUp {
 				s += " " + t.Dim.Render(word)
@@ -118,7 +118,7 @@ func (m *Model) verdictLines() []string {
 		if m.read.err != nil {
 			return []string{" " + t.Watch.Render(t.Glyphs.Unreachable+" No figures yet: "+oneLine(m.read.err.Error()))}
 		}
-		return []string{" " + t.Dim.Render("Reading "+m.service+t.Glyphs.Ellipsis)}
+		return []string{" " + t.Dim.Render("Reading "+oneLine(m.service)+t.Glyphs.Ellipsis)}
 	}
 	glyph, style := t.Verdict(snap.Line.Verdict)
 	rows := sentence(&snap.Line, m.width-4, 1+m.narrow())
@@ -189,7 +189,7 @@ func (m *Model) troubleLines() []string {
 		h := &r.snap.Health[i]
 		switch {
 		case h.State == sources.SourceDown:
-			s := h.Source + " is unreachable"
+			s := oneLine(h.Source) + " is unreachable"
 			if h.Reason != "" {
 				s += ": " + oneLine(h.Reason)
 			}
@@ -200,7 +200,7 @@ func (m *Model) troubleLines() []string {
 			}
 			out = append(out, s)
 		case h.Skew > sources.MaxSkew || h.Skew < -sources.MaxSkew:
-			out = append(out, "the clock of "+h.Source+" differs from ours by "+widget.Span(h.Skew))
+			out = append(out, "the clock of "+oneLine(h.Source)+" differs from ours by "+widget.Span(h.Skew))
 		}
 	}
 	out = out[:min(len(out), 1+m.height/20)]
@@ -287,6 +287,17 @@ func (m *Model) titleRule(title string) string {
 	return widget.Rule(m.theme, m.theme.Title.Render(oneLine(title)), way, m.width, m.theme.Dim)
 }
 
+// tabKeys are the digits that go somewhere: "1–7".
+func (m *Model) tabKeys() string {
+	last := "1"
+	for _, t := range m.tabs {
+		if t.key >= "1" && t.key <= "9" {
+			last = t.key
+		}
+	}
+	return "1–" + last
+}
+
 // footer is the last row: a notice, the newcomer's line, or the keys of the pane.
 func (m *Model) footer() string {
 	t := m.theme
@@ -301,12 +312,16 @@ func (m *Model) footer() string {
 	if m.hint {
 		s := m.opts.Hint
 		if s == "" {
-			s = "1–7 or enter to look closer · esc back · g opens a request by its ID · t changes the time"
-			if t.Options.ASCII {
-				s = strings.NewReplacer("–", "-", "·", "|").Replace(s)
+			s = "arrows and enter look closer · 1–7 go to a pane · g opens a request by its ID · t changes the time"
+			if m.width < 120 {
+				s = "enter looks closer · 1–7 panes · g request by ID · : commands · ? keys"
 			}
+			s = strings.Replace(s, "1–7", m.tabKeys(), 1)
 		}
-		if m.width < 120 {
+		if t.Options.ASCII {
+			s = strings.NewReplacer("–", "-", "·", "|").Replace(s)
+		}
+		if ansi.StringWidth(s)+ansi.StringWidth(right)+3 > m.width {
 			s = ansi.Truncate(s, max(0, m.width-2), t.Glyphs.Ellipsis)
 			right = ""
 		}

@@ -24,7 +24,11 @@ func valueText(r *sources.Reading, t *theme.Theme) string { return widget.Text(r
 func (p *Pane) draw(c pane.Context) string {
 	t := c.Theme
 	if c.Snapshot == nil {
-		return widget.Block("", c.Width, c.Height, "")
+		return widget.Message(
+			c.Width, c.Height, c.Theme.Glyphs.Ellipsis,
+			c.Theme.Dim.Render("Nothing has been read yet; this fills as soon as a source answers."),
+			c.Theme.Dim.Render("rollcall doctor checks the sources one by one."),
+		)
 	}
 	lines := make([]string, 0, c.Height)
 	if p.plan.framed {
@@ -61,7 +65,7 @@ func span(c pane.Context) (rng time.Duration, start, end time.Time) {
 // sparkW is the width of the sparkline in a row of w columns: a little more than what the words get.
 func (p *Pane) sparkW(w int) int {
 	free := w - labelW - numW - unitW - 7
-	return max(4, min(64, free*11/20))
+	return max(4, min(96, max(free*11/20, free-36)))
 }
 
 // marks are the changes on the shared time axis whose column 0 is at x.
@@ -147,13 +151,13 @@ func (p *Pane) row(c pane.Context, r *sources.Reading, w int) string {
 	sw := p.sparkW(w)
 	_, start, end := span(c)
 	curve := widget.Spark(r.History, start, end, sw, widget.ScaleOf(r), g.Spark)
-	course := t.Dim
+	course := t.Faint
 	if loud {
 		course, value = verdict, verdict
 	}
 	why := r.Why
 	if r.Detail != "" {
-		why = r.Detail + ": " + why
+		why += " " + g.Dot + " " + r.Detail
 	}
 	rest := w - 1 - (labelW - 1) - numW - unitW - 1 - sw - 1 - 2
 	whyStyle := t.Dim
@@ -161,13 +165,13 @@ func (p *Pane) row(c pane.Context, r *sources.Reading, w int) string {
 		whyStyle = verdict
 	}
 	return on(t.Accent).Render(cursor) +
-		on(label).Render(widget.Fit(r.Label, labelW-1, g.Ellipsis)) +
+		on(label).Render(widget.Fit(widget.Plain(r.Label), labelW-1, g.Ellipsis)) +
 		on(value).Render(widget.FitLeft(num, numW, g.Ellipsis)) +
 		on(t.Dim).Render(widget.Fit(unit, unitW, "")+" ") +
 		on(course).Render(widget.Fit(curve, sw, "")) +
 		on(t.Plain).Render(" ") +
 		on(verdict).Render(glyph) +
-		on(whyStyle).Render(" "+widget.Fit(why, max(0, rest), g.Ellipsis))
+		on(whyStyle).Render(" "+widget.Fit(widget.Plain(why), max(0, rest), g.Ellipsis))
 }
 
 // chart is the selected signal's chart under the panes, where there is room.
@@ -183,6 +187,6 @@ func (p *Pane) chart(c pane.Context) []string {
 		lines[i] = " " + lines[i] + " "
 	}
 	glyph, style := t.Verdict(r.Verdict)
-	title := t.Title.Render(r.Label) + "  " + style.Render(valueText(&r, t)+"  "+glyph+" "+r.Why)
+	title := t.Title.Render(widget.Plain(r.Label)) + "  " + style.Render(valueText(&r, t)+"  "+glyph+" "+widget.Plain(r.Why))
 	return widget.Box(t, title, lines, c.Width, p.plan.chartH, t.Dim, nil)
 }
