@@ -66,13 +66,15 @@ func (m *Model) startRead() tea.Cmd {
 	log := m.log
 	return func() (msg tea.Msg) {
 		defer cancel()
-		began, now := wall(), backend.Clock().Now()
+		var now time.Time
 		defer func() {
 			if r := recover(); r != nil {
 				log.Error("reading the signals failed", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 				msg = snapshotMsg{gen: gen, view: view, err: fmt.Errorf("reading the signals failed: %v; the log has the details", r), now: now}
 			}
 		}()
+		began := wall()
+		now = backend.Clock().Now()
 		snap, err := backend.Snapshot(ctx, service, view, first)
 		return snapshotMsg{gen: gen, view: view, snap: snap, err: err, now: now, took: wall().Sub(began)}
 	}

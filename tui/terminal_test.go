@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -214,9 +215,9 @@ func (failing) Debug() [][2]string { panic("boom") }
 
 func TestAFailureInsideLeavesTheTerminalInOrder(t *testing.T) {
 	b := tuitest.New()
-	calls := 0
+	var calls atomic.Int64
 	wall := func() time.Time {
-		if calls++; calls > 400 {
+		if calls.Add(1) > 400 {
 			panic("the clock broke")
 		}
 		return b.Time.Now()
