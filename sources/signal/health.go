@@ -23,7 +23,8 @@ func health() []Signal {
 		}
 	}
 	p99 := latency("latency_p99", "p99", "0.99", 2)
-	p99.Limits = sources.Threshold{Watch: 6, Bad: 10}
+	// What users accept is for the configuration to say; these are for those who said nothing.
+	p99.Limits = sources.Threshold{Watch: 20, Bad: 60}
 
 	return []Signal{
 		{
@@ -72,7 +73,7 @@ func health() []Signal {
 				quantile(OTelGenAI0, "0.95", "gen_ai_client_inference_time_to_first_chunk_seconds", ""),
 			},
 			Rows:   rowQuantile(func(b *sources.RequestBucket) sources.Num { return b.TTFT[1] }),
-			Limits: sources.Threshold{Watch: 4, Bad: 8},
+			Limits: sources.Threshold{Watch: 5, Bad: 15},
 			Rise:   Relative{Watch: 1.5, Bad: 3, By: 0.3},
 			Least:  Least{N: 100},
 			Causes: slow,
