@@ -181,8 +181,8 @@ func TestATailWithADelayPutsLateLinesInOrder(t *testing.T) {
 
 func TestASlowTailLosesLinesAndIsToldSo(t *testing.T) {
 	s := start(t, Options{TailBuffer: 100, MaxLines: 1_000_000})
-	c := follow(t, s, `{job="a"}`)
-	// One batch is stored as a whole before the tail can take any of it.
+	// Within its delay the tail takes nothing, while the whole batch is stored.
+	c := follow(t, s, `{job="a"}`, "delay_for", "1")
 	const n = 5000
 	batch := make([]entry, n)
 	for i := range batch {
