@@ -1,0 +1,393 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Stages of a rollout.
+const (
+	StageLive   = "live"
+	StageCanary = "canary"
+)
+
+// Errors of the control plane.
+var (
+	ErrUnknown  = errors.New("unknown")  // no such component, feature or budget
+	ErrVersion  = errors.New("version")  // the component has no such version
+	ErrMoved    = errors.New("moved")    // somebody else changed it since
+	ErrRejected = errors.New("rejected") // a value out of range
+)
+
+var budgetScopes = [...]string{"day", "period", "hour", "user_hour", "request"}
+
+// spentScopes are the budgets that add up and so can be used up, as spend keeps them.
+var spentScopes = [...]string{"day", "period", "hour"}
+
+func budgetIndex(scope string) int { return slices.Index(budgetScopes[:], scope) }
+
+// usualBudgets are in US dollars, with head-room over what the service usually spends.
+var usualBudgets = [len(budgetScopes)]float64{9800, 240000, 700, 8, 0.25}
+
+// features that can be switched off, in the order shown. Tenants can be switched
+// off too, as tenant.NAME.
+var features = [...]string{"exact_cache", "semantic_cache", "rerank", "agent_tools", "model_fallback"}
+
+const tenantFeature = "tenant."
+
+func knownFeature(name string) bool {
+	if t, ok := strings.CutPrefix(name, tenantFeature); ok {
+		return slices.Contains(tenantNames(), t)
+	}
+	return slices.Contains(features[:], name)
+}
+
+// Queueing is how requests wait when the service is saturated.
+type Queueing struct {
+	Enabled  bool `json:"enabled"`
+	MaxDepth int  `json:"max_depth"`
+}
+
+// Pin is the live version of one component. Revision counts its changes, so that
+// a version that went and came back is told from one that never moved.
+type Pin struct {
+	Component string
+	Version   string
+	Revision  int
+	Since     time.Time
+	Last      string // the version before, if any
+}
+
+// VersionState is a version as the admin API lists it.
+type VersionState struct {
+	Version  string    `json:"version"`
+	Note     string    `json:"note,omitempty"`
+	Live     bool      `json:"live"`
+	LastGood bool      `json:"last_good"`
+	Since    time.Time `json:"since,omitzero"` // when it last went live; zero: never
+}
+
+// Change is something that the control plane changed, for the service's log.
+type Change struct {
+	At    time.Time
+	What  string // "prompt", "feature rerank", "queueing", "budget day", "canary"
+	From  string
+	To    string
+	Actor string // "deploy" for the scenario, "admin" for the API
+}
+
+// settings is what requests depend on besides the scenario.
+type settings struct {
+	live     Versions
+	canary   Versions
+	share    float64 // of traffic that gets the canary
+	disabled map[string]bool
+	queueing Queueing
+	budgets  [len(budgetScopes)]float64
+	enforce  map[string]bool
+}
+
+// Control is the control plane of the service: what the admin API and the
+// scenario change, and what the engine reads. It is safe for concurrent use.
+type Control struct {
+	mu       sync.Mutex
+	scenario *Scenario
+	now      func() time.Time
+	pins     [ComponentCount]Pin
+	since    [ComponentCount]map[string]time.Time
+	proven   [ComponentCount]map[string]bool // lived long enough to be trusted
+	set      settings
+	revision int // of set
+	changes  []Change
+}
+
+// NewControl returns the control plane as it stands when the drill starts.
+func NewControl(s *Scenario, start time.Time, now func() time.Time) *Control {
+	c := &Control{scenario: s, now: now, set: settings{
+		live: s.Live, disabled: map[string]bool{}, enforce: map[string]bool{},
+		queueing: Queueing{Enabled: true, MaxDepth: 400}, budgets: usualBudgets,
+	}}
+	for i, name := range Components {
+		c.since[i], c.proven[i] = map[string]time.Time{}, map[string]bool{}
+		var last string
+		var lastSince time.Duration
+		for _, v := range s.Versions[i] {
+			if v.Since == 0 {
+				continue
+			}
+			c.since[i][v.Name] = start.Add(-v.Since)
+			c.proven[i][v.Name] = true
+			if v.Name != s.Live[i] && (last == "" || v.Since < lastSince) {
+				last, lastSince = v.Name, v.Since
+			}
+		}
+		c.pins[i] = Pin{Component: name, Version: s.Live[i], Revision: 1, Since: c.since[i][s.Live[i]], Last: last}
+	}
+	for name, on := range s.Features {
+		c.set.disabled[name] = !on
+	}
+	for name, usd := range s.Budgets {
+		c.set.budgets[budgetIndex(name)] = usd
+	}
+	for _, name := range s.Enforce {
+		c.set.enforce[name] = true
+	}
+	return c
+}
+
+func component(name string) (int, error) {
+	if i := slices.Index(Components[:], name); i >= 0 {
+		return i, nil
+	}
+	return 0, fmt.Errorf("%w component %q; there are %s", ErrUnknown, name, strings.Join(Components[:], ", "))
+}
+
+// Pin returns the pin of a component.
+func (c *Control) Pin(name string) (Pin, error) {
+	i, err := component(name)
+	if err != nil {
+		return Pin{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pins[i], nil
+}
+
+// SetPin moves the pin of a component to a known version if its revision is
+// still the one given; otherwise it returns the pin as it is and ErrMoved.
+func (c *Control) SetPin(name, version string, revision int) (Pin, error) {
+	i, err := component(name)
+	if err != nil {
+		return Pin{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.scenario.version(i, version) == nil {
+		return c.pins[i], fmt.Errorf("%w: %s has no version %q; known are %s",
+			ErrVersion, name, version, strings.Join(c.scenario.names(i), ", "))
+	}
+	if revision != c.pins[i].Revision {
+		return c.pins[i], fmt.Errorf("%w: %s is %s now, revision %d", ErrMoved, name, c.pins[i].Version, c.pins[i].Revision)
+	}
+	c.move(i, version, c.now(), "admin")
+	return c.pins[i], nil
+}
+
+// move sets a pin; the caller holds the lock.
+func (c *Control) move(i int, version string, at time.Time, actor string) {
+	p := &c.pins[i]
+	if p.Version == version {
+		return
+	}
+	c.note(Change{at, p.Component, p.Version, version, actor})
+	*p = Pin{Component: p.Component, Version: version, Revision: p.Revision + 1, Since: at, Last: p.Version}
+	c.since[i][version] = at
+	c.set.live[i] = version
+}
+
+// note records a change; the caller holds the lock.
+func (c *Control) note(ch Change) {
+	c.revision++
+	c.changes = append(c.changes, ch)
+}
+
+// apply makes a change of the scenario.
+func (c *Control) apply(r Rollout, at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.Canary > 0 {
+		c.set.canary, c.set.share = r.Set, r.Canary
+		c.note(Change{at, StageCanary, "", fmt.Sprintf("%s at %g%%", r.Set.describe(), 100*r.Canary), "deploy"})
+		return
+	}
+	for i, v := range r.Set {
+		if v != "" {
+			c.move(i, v, at, "deploy")
+		}
+	}
+}
+
+func (v Versions) describe() string {
+	var out []string
+	for i, name := range v {
+		if name != "" {
+			out = append(out, Components[i]+" "+name)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// Versions lists the versions of a component, in the catalogue's order.
+func (c *Control) Versions(name string) ([]VersionState, error) {
+	i, err := component(name)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	good := c.lastGood(i)
+	var out []VersionState
+	for _, v := range c.scenario.Versions[i] {
+		out = append(out, VersionState{
+			Version: v.Name, Note: v.Note, Since: c.since[i][v.Name],
+			Live: v.Name == c.pins[i].Version, LastGood: v.Name == good,
+		})
+	}
+	return out, nil
+}
+
+// lastGood is the version that last lived for days: the live one, unless it is
+// new, else the one before it. What was deployed a minute ago is not known to be good.
+func (c *Control) lastGood(i int) string {
+	best := ""
+	for name := range c.proven[i] {
+		switch {
+		case name == c.pins[i].Version:
+			return name
+		case best == "", c.since[i][name].After(c.since[i][best]):
+			best = name
+		}
+	}
+	return best
+}
+
+// State is everything that is set, for the admin API.
+type State struct {
+	Live     map[string]string  `json:"versions"`
+	Manifest string             `json:"manifest"`
+	Canary   *CanaryState       `json:"canary"`
+	Features map[string]bool    `json:"features"`
+	Queueing Queueing           `json:"queueing"`
+	Budgets  map[string]float64 `json:"budgets_usd"`
+	Enforced []string           `json:"budgets_enforced"`
+}
+
+// CanaryState is the canary that is live beside.
+type CanaryState struct {
+	Versions map[string]string `json:"versions"`
+	Manifest string            `json:"manifest"`
+	Share    float64           `json:"share"`
+}
+
+// State returns what is set now.
+func (c *Control) State() State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := State{
+		Live: c.set.live.byName(), Manifest: c.set.live.Manifest(), Features: map[string]bool{},
+		Queueing: c.set.queueing, Budgets: map[string]float64{}, Enforced: []string{},
+	}
+	if c.set.share > 0 {
+		v := c.set.live.over(c.set.canary)
+		s.Canary = &CanaryState{v.byName(), v.Manifest(), c.set.share}
+	}
+	for _, f := range features {
+		s.Features[f] = !c.set.disabled[f]
+	}
+	for f, off := range c.set.disabled {
+		if off {
+			s.Features[f] = false
+		}
+	}
+	for i, scope := range budgetScopes {
+		s.Budgets[scope] = c.set.budgets[i]
+		if c.set.enforce[scope] {
+			s.Enforced = append(s.Enforced, scope)
+		}
+	}
+	return s
+}
+
+// SetFeature switches a feature on or off.
+func (c *Control) SetFeature(name string, on bool) error {
+	if !knownFeature(name) {
+		return fmt.Errorf("%w feature %q; there are %s and %sNAME", ErrUnknown, name, strings.Join(features[:], ", "), tenantFeature)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if was := !c.set.disabled[name]; was != on {
+		c.set.disabled = maps.Clone(c.set.disabled) // the engine may be reading the old one
+		c.set.disabled[name] = !on
+		c.note(Change{c.now(), "feature " + name, onOff(was), onOff(on), "admin"})
+	}
+	return nil
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+// SetQueueing sets how requests wait.
+func (c *Control) SetQueueing(q Queueing) error {
+	if q.MaxDepth < 0 || q.MaxDepth > 100000 {
+		return fmt.Errorf("%w: max_depth %d; it is from 0 to 100000 requests", ErrRejected, q.MaxDepth)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if q != c.set.queueing {
+		c.note(Change{c.now(), "queueing", fmt.Sprintf("%+v", c.set.queueing), fmt.Sprintf("%+v", q), "admin"})
+		c.set.queueing = q
+	}
+	return nil
+}
+
+// SetBudget sets one budget in US dollars and whether requests over it are refused.
+func (c *Control) SetBudget(scope string, usd float64, enforce bool) error {
+	i := budgetIndex(scope)
+	switch {
+	case i < 0:
+		return fmt.Errorf("%w budget %q; there are %s", ErrUnknown, scope, strings.Join(budgetScopes[:], ", "))
+	case !(usd >= 0 && usd <= 1e9):
+		return fmt.Errorf("%w: a budget of %g USD; it is from 0 to 1e9", ErrRejected, usd)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.set.enforce = maps.Clone(c.set.enforce)
+	c.note(Change{c.now(), "budget " + scope, fmt.Sprintf("%g", c.set.budgets[i]), fmt.Sprintf("%g enforced=%t", usd, enforce), "admin"})
+	c.set.budgets[i] = usd
+	c.set.enforce[scope] = enforce
+	return nil
+}
+
+// leave sets budgets to what was spent so far and something on top.
+func (c *Control) leave(left, spent map[string]float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for scope, usd := range left {
+		c.set.budgets[budgetIndex(scope)] = math.Ceil(spent[scope] + usd)
+		c.revision++
+	}
+}
+
+// SetCanary sets the share of traffic that the canary gets; 0 ends it.
+func (c *Control) SetCanary(share float64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.set.canary == Versions{}:
+		return fmt.Errorf("%w: there is no canary to give traffic to", ErrRejected)
+	case !(share >= 0 && share < 1):
+		return fmt.Errorf("%w: a share of %g; it is from 0 to below 1", ErrRejected, share)
+	}
+	c.note(Change{c.now(), StageCanary, fmt.Sprintf("%g%%", 100*c.set.share), fmt.Sprintf("%g%%", 100*share), "admin"})
+	c.set.share = share
+	return nil
+}
+
+// read returns the settings, their revision, and the changes since the last call.
+func (c *Control) read() (settings, int, []Change) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	changes := c.changes
+	c.changes = nil
+	return c.set, c.revision, changes
+}

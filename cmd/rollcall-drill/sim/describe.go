@@ -1,0 +1,42 @@
+package sim
+
+// Descriptions is the HELP, TYPE and UNIT of everything the service exposes.
+func Descriptions() []Description {
+	return []Description{
+		{"llmops_requests_total", "counter", "Finished user requests.", ""},
+		{"llmops_request_seconds", "histogram", "End-to-end latency of user requests.", "seconds"},
+		{"llmops_ttft_seconds", "histogram", "Time to the first token of streamed answers.", "seconds"},
+		{"llmops_tokens_total", "counter", "Tokens by kind; cached is part of input.", ""},
+		{"llmops_finish_total", "counter", "Answers of the model by finish reason.", ""},
+		{"llmops_validation_total", "counter", "Schema validations of answers.", ""},
+		{"llmops_feedback_total", "counter", "User feedback.", ""},
+		{"llmops_complaints_total", "counter", "User complaints.", ""},
+		{"llmops_eval_score", "histogram", "Online evaluation scores, 0 to 1.", ""},
+		{"llmops_retrieval_total", "counter", "Retrievals by whether one result was relevant.", ""},
+		{"llmops_refusals_total", "counter", "Answers in which the model refused.", ""},
+		{"llmops_filter_total", "counter", "Runs of the content filter by action.", ""},
+		{"llmops_access_denied_total", "counter", "Requests denied by access control.", ""},
+		{"llmops_cost_usd_total", "counter", "Spend in US dollars.", ""},
+		{"llmops_cache_total", "counter", "Cache look-ups.", ""},
+		{"llmops_cache_saved_usd_total", "counter", "What cache hits saved, in US dollars.", ""},
+		{"llmops_budget_usd", "gauge", "Budgets in US dollars.", ""},
+		{"llmops_quota_remaining_ratio", "gauge", "Share of the provider's request limit that is left.", ""},
+		{"llmops_quota_remaining_tokens", "gauge", "Tokens left in the provider's minute.", ""},
+		{"llmops_index_documents", "gauge", "Documents in the vector index.", ""},
+		{"llmops_index_query_seconds", "histogram", "Vector search latency.", "seconds"},
+		{"llmops_fallback_total", "counter", "Answers by a fallback model.", ""},
+		{"llmops_feature_disabled", "gauge", "1 when the feature is switched off.", ""},
+		{"llmops_queue_depth", "gauge", "Requests waiting.", ""},
+		{"llmops_queue_wait_seconds", "histogram", "Time that requests waited.", "seconds"},
+		{"llmops_queue_dropped_total", "counter", "Requests dropped by backpressure.", ""},
+		{"llmops_redactions_total", "counter", "Personal data and secrets that the service itself redacted.", ""},
+		{"llmops_top_caller_ratio", "gauge", "Largest share of requests by one caller over five minutes.", ""},
+		{"llmops_prompt_tokens", "histogram", "Input tokens per request.", ""},
+		{"llmops_deployment_info", "gauge", "The versions that are live.", ""},
+		{"llmops_served_model_info", "gauge", "The model the provider says it served.", ""},
+		{"gen_ai_client_operation_duration_seconds", "histogram", "GenAI operation duration.", "seconds"},
+		{"gen_ai_client_token_usage", "histogram", "Tokens used by GenAI operations.", ""},
+		{"gen_ai_client_operation_time_to_first_chunk_seconds", "histogram", "Time to the first chunk of a streamed answer.", "seconds"},
+		{"up", "gauge", "1 when the service answered the last scrape.", ""},
+	}
+}

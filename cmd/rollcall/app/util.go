@@ -1,0 +1,15 @@
+package app
+
+import (
+	"errors"
+	"os"
+)
+
+// cause is the innermost reason of an operating system error: "permission denied".
+func cause(err error) error {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
