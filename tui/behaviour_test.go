@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -177,7 +178,7 @@ func TestTimeKeys(t *testing.T) {
 		{"[", "PAST 02:32Z"},
 		{"]", "LIVE 02:47Z"},
 		{"]", "This is now"},
-		{"L", "02:47 local"},
+		{"L", tuitest.Start.Local().Format("15:04") + " local"},
 		{"L", "02:47Z"},
 	} {
 		b.press(step.keys)
@@ -253,6 +254,129 @@ func TestWhenARefreshHangsOldFiguresSayTheirAge(t *testing.T) {
 	b.send(tickMsg{})
 	b.shows("STALE 02:47Z", "have not answered for 2m", "schema fail")
 }
+
+// ticker is a pane that counts its refreshes.
+type ticker struct {
+	stub
+	n int
+}
+
+func (p *ticker) Open(pane.Context, any) tea.Cmd            { return nil }
+func (p *ticker) Refresh(pane.Context) tea.Cmd              { p.n++; return nil }
+func (p *ticker) Update(pane.Context, tea.Msg) tea.Cmd      { return nil }
+func (p *ticker) CopyText(pane.Context) (text, what string) { return "", "" }
+
+func TestAPaneIsRefreshedThoughTheSignalsFailOrHang(t *testing.T) {
+	p := &ticker{stub: stub{pane.Logs}}
+	b := newBench(t, 120, 36, func(o *Options) { o.Panes = []pane.Pane{p} })
+	b.press("7")
+	b.backend.OnSnapshot = func(context.Context, string, sources.View, sources.Pane) (*signal.Snapshot, error) {
+		return nil, errors.New("down")
+	}
+	b.send(tickMsg{})
+	if p.n != 1 {
+		t.Fatalf("refreshed %d times after a failed read, want 1", p.n)
+	}
+	b.hold = func(tea.Cmd) bool { return true }
+	b.send(tickMsg{}) // begins a read that hangs
+	b.send(tickMsg{})
+	b.send(tickMsg{})
+	if p.n != 3 {
+		t.Fatalf("refreshed %d times while a read hangs, want 3", p.n)
+	}
+	b.press("y")
+	b.shows("Nothing is selected to copy")
+}
+
+func TestTheTabsFitWithEveryPane(t *testing.T) {
+	for _, size := range [][2]int{{60, 15}, {80, 24}, {100, 30}, {200, 60}} {
+		b := newBench(t, size[0], size[1], func(o *Options) {
+			for _, id := range []pane.ID{pane.Requests, pane.Request, pane.Logs, pane.Changes} {
+				o.Panes = append(o.Panes, &ticker{stub: stub{id}})
+			}
+		})
+		checkShape(t, b.screen(), size[0], size[1])
+		b.shows("1 ", "3 Qual", "6 Req", "7 Logs", "C Ch")
+		b.press("C")
+		b.shows("Stub")
+		b.press("6", "7", "esc", "esc", "esc")
+		if b.at() != pane.Overview {
+			t.Fatalf("esc led to %s", b.at())
+		}
+	}
+}
+
+func TestRequestsFilterFromThePalette(t *testing.T) {
+	for _, c := range []struct {
+		typed string
+		want  sources.RequestFilter
+		err   string
+	}{
+		{typed: "requests bad", want: sources.RequestFilter{Service: tuitest.Failing, Bad: true}},
+		{
+			typed: "requests prompt=v14 route=/chat error=timeout",
+			want: sources.RequestFilter{
+				Service: tuitest.Failing, Route: "/chat", ErrorType: "timeout",
+				Versions: map[sources.Component]string{sources.Prompt: "v14"},
+			},
+		},
+		{typed: "requests colour=red", err: "is no filter"},
+		{typed: "requests good", err: "is no filter"},
+		{typed: "requests route=", err: "needs a value"},
+	} {
+		p := &argued{ticker: ticker{stub: stub{pane.Requests}}}
+		b := newBench(t, 120, 36, func(o *Options) { o.Panes = []pane.Pane{p} })
+		b.press(":")
+		b.typed(c.typed)
+		b.press("enter")
+		if c.err != "" {
+			b.shows(c.err)
+			continue
+		}
+		if got, ok := p.arg.(sources.RequestFilter); !ok || !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s opened with %+v, want %+v", c.typed, p.arg, c.want)
+		}
+	}
+}
+
+func TestAnIDTypedOrPastedOpensTheRequest(t *testing.T) {
+	p := &argued{ticker: ticker{stub: stub{pane.Request}}}
+	b := newBench(t, 120, 36, func(o *Options) { o.Panes = []pane.Pane{p} })
+	b.press("g")
+	b.typed("req-1")
+	b.press("enter")
+	if p.arg != "req-1" {
+		t.Fatalf("g opened %v", p.arg)
+	}
+	b.send(tea.PasteMsg{Content: " 4bf92f3577b34da6a3ce929d0e0e4736\n"})
+	b.press("enter")
+	if p.arg != "4bf92f3577b34da6a3ce929d0e0e4736" {
+		t.Fatalf("pasting opened %v", p.arg)
+	}
+	b.press(":")
+	b.typed("chatcmpl-00aa11bb")
+	b.press("enter")
+	if p.arg != "chatcmpl-00aa11bb" {
+		t.Fatalf("typing an ID opened %v", p.arg)
+	}
+	// Three requests lie on the way back, each with its own argument.
+	b.press("esc")
+	if p.arg != "4bf92f3577b34da6a3ce929d0e0e4736" {
+		t.Fatalf("esc came back to %v", p.arg)
+	}
+	b.press("esc")
+	if p.arg != "req-1" {
+		t.Fatalf("esc came back to %v", p.arg)
+	}
+}
+
+// argued remembers what it was opened with.
+type argued struct {
+	ticker
+	arg any
+}
+
+func (p *argued) Open(_ pane.Context, arg any) tea.Cmd { p.arg = arg; return nil }
 
 func TestLettersTypedInAnInputAreNoKeys(t *testing.T) {
 	b := newBench(t, 120, 36)

@@ -66,8 +66,15 @@ func (m *Model) title() (title string) {
 }
 
 // View draws the screen.
-func (m *Model) View() tea.View {
-	v := tea.NewView(m.screen())
+func (m *Model) View() (v tea.View) {
+	defer func() {
+		if r := recover(); r != nil {
+			m.failed(r)
+			v = tea.NewView("The console cannot draw this. q leaves; the log has the details.")
+			v.AltScreen = true
+		}
+	}()
+	v = tea.NewView(m.screen())
 	v.AltScreen = true
 	v.WindowTitle = clean("rollcall " + m.service)
 	if m.mouse {

@@ -236,7 +236,7 @@ func (m *Model) tabLine(y int) (string, []hit) {
 		mark  string
 		mst   lipgloss.Style
 	}
-	build := func(short bool, gap int) (string, []hit, int) {
+	build := func(short bool, gap, pad int) (string, []hit, int) {
 		var b strings.Builder
 		var hits []hit
 		x := 1
@@ -255,11 +255,12 @@ func (m *Model) tabLine(y int) (string, []hit) {
 				b.WriteString(strings.Repeat(" ", gap))
 				x += gap
 			}
-			w := ansi.StringWidth(c.text) + ansi.StringWidth(c.mark) + 2
+			w := ansi.StringWidth(c.text) + ansi.StringWidth(c.mark) + 2*pad
+			side := strings.Repeat(" ", pad)
 			if tb.id == current {
-				b.WriteString(t.Selected.Render(" "+c.text) + t.On(c.mst).Render(c.mark) + t.Selected.Render(" "))
+				b.WriteString(t.Selected.Render(side+c.text) + t.On(c.mst).Render(c.mark) + t.Selected.Render(side))
 			} else {
-				b.WriteString(" " + t.Dim.Render(tb.key) + c.style.Render(c.text[len(tb.key):]) + c.mst.Render(c.mark) + " ")
+				b.WriteString(side + t.Dim.Render(tb.key) + c.style.Render(c.text[len(tb.key):]) + c.mst.Render(c.mark) + side)
 			}
 			id := tb.id
 			hits = append(hits, hit{x, y, w, func() tea.Cmd { return m.open(id, nil) }})
@@ -270,8 +271,9 @@ func (m *Model) tabLine(y int) (string, []hit) {
 	for _, try := range []struct {
 		short bool
 		gap   int
-	}{{false, 1}, {false, 0}, {true, 0}} {
-		if s, hits, w := build(try.short, try.gap); w <= m.width || try.short {
+		pad   int
+	}{{false, 1, 1}, {false, 0, 1}, {true, 0, 1}, {true, 1, 0}} {
+		if s, hits, w := build(try.short, try.gap, try.pad); w <= m.width || try.pad == 0 {
 			return s, hits
 		}
 	}
@@ -313,7 +315,11 @@ func (m *Model) footer() string {
 		s := m.opts.Hint
 		if s == "" {
 			s = "arrows and enter look closer · 1–7 go to a pane · g opens a request by its ID · t changes the time"
-			if m.width < 120 {
+			switch {
+			case m.width >= 150:
+			case m.width >= 116:
+				s = "enter looks closer · 1–7 go to a pane · g opens a request by ID · t sets the time"
+			default:
 				s = "enter looks closer · 1–7 panes · g request by ID · : commands · ? keys"
 			}
 			s = strings.Replace(s, "1–7", m.tabKeys(), 1)

@@ -120,8 +120,21 @@ func (p *Pane) section(c pane.Context, b *box) []string {
 	return lines
 }
 
-// row draws one signal in w columns: cursor, label, value, course, verdict.
+// row is one signal in w columns, drawn anew only when the cursor is on it.
 func (p *Pane) row(c pane.Context, r *sources.Reading, w int) string {
+	if r.Signal == p.signal {
+		return p.drawRow(c, r, w)
+	}
+	s, ok := p.rows[r.Signal]
+	if !ok {
+		s = p.drawRow(c, r, w)
+		p.rows[r.Signal] = s
+	}
+	return s
+}
+
+// drawRow draws one signal in w columns: cursor, label, value, course, verdict.
+func (p *Pane) drawRow(c pane.Context, r *sources.Reading, w int) string {
 	t := c.Theme
 	g := &t.Glyphs
 	selected := r.Signal == p.signal
@@ -181,6 +194,9 @@ func (p *Pane) chart(c pane.Context) []string {
 	if !ok {
 		return nil
 	}
+	if lines, ok := p.charts[p.signal]; ok {
+		return lines
+	}
 	ch := widget.ReadingChart(t, c.Snapshot, &r, c.LocalTime)
 	lines := ch.Draw(t, c.Width-4, p.plan.chartH-2)
 	for i := range lines {
@@ -188,5 +204,6 @@ func (p *Pane) chart(c pane.Context) []string {
 	}
 	glyph, style := t.Verdict(r.Verdict)
 	title := t.Title.Render(widget.Plain(r.Label)) + "  " + style.Render(valueText(&r, t)+"  "+glyph+" "+widget.Plain(r.Why))
-	return widget.Box(t, title, lines, c.Width, p.plan.chartH, t.Dim, nil)
+	p.charts[p.signal] = widget.Box(t, title, lines, c.Width, p.plan.chartH, t.Dim, nil)
+	return p.charts[p.signal]
 }
