@@ -126,8 +126,13 @@ func Whole(n sources.Num, ascii bool) string {
 	return Thousands(int(math.Round(n.V)))
 }
 
-// Score writes a score of 0..1 with two decimals.
-func Score(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
+// Score writes a score, which is 0..1 as a rule, with two decimals.
+func Score(v float64) string {
+	if math.Abs(v) >= 1e6 {
+		return strconv.FormatFloat(v, 'g', 3, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 2, 64)
+}
 
 // Thousands writes a count as 81,240.
 func Thousands(n int) string {
