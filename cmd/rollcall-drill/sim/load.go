@@ -51,7 +51,7 @@ type load struct {
 }
 
 const (
-	workers       = 230.0
+	workers       = 140.0
 	callsPerMin   = 5200.0
 	tokensPerMin  = 14e6
 	memory        = 1.0 / 30
