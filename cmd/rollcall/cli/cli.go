@@ -95,7 +95,7 @@ type Program struct {
 	// Drill runs the simulated service.
 	Drill Driller
 	// Redactor builds the filter of `redact`.
-	Redactor func(cfg *config.File, stateDir string) (Redactor, error)
+	Redactor func(cfg *config.File) (Redactor, error)
 	Version  Version
 }
 

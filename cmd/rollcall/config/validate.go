@@ -49,6 +49,7 @@ func (f *File) validate(say report) {
 	oneOf(say, "ui.color", f.UI.Color, "auto", "always", "never")
 	oneOf(say, "ui.ascii", f.UI.ASCII, "auto", "always", "never")
 	oneOf(say, "ui.theme", f.UI.Theme, "auto", "dark", "light")
+	f.validateRooms(say)
 	if len(f.Services) == 0 {
 		say("", "no service is configured; add services: {NAME: {scope: 'job=\"NAME\"'}}")
 	}
