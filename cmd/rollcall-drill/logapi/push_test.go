@@ -108,8 +108,10 @@ func TestBadPushesAreRefusedWithTheReason(t *testing.T) {
 		"no protobuf":        {asProto, snappy.Encode(nil, []byte("\xff\xff")), 400, "not a push request"},
 		"a matcher as label": {asProto, protoPush(`{a=~"b"}`), 400, "label a must have a value"},
 		"labels cut short":   {asProto, protoPush(`{a="b`), 400, "parse error at line 1, col 4"},
-		"a time out of range": {asProto, snappy.Encode(nil, []byte("\x0a\x14\x0a\x07{a=\"b\"}\x12\x09\x0a\x07\x10\xff\xff\xff\xff\xff\x7f")), 400,
-			"out of range"},
+		"a time out of range": {
+			asProto, snappy.Encode(nil, []byte("\x0a\x14\x0a\x07{a=\"b\"}\x12\x09\x0a\x07\x10\xff\xff\xff\xff\xff\x7f")), 400,
+			"out of range",
+		},
 	} {
 		if got := s.do(t, http.MethodPost, "/loki/api/v1/push", c.header, c.body); got.code != c.code || !strings.Contains(got.body, c.want) {
 			t.Errorf("%s gave %d %s\n want %d %s", name, got.code, got.body, c.code, c.want)

@@ -67,8 +67,15 @@ func TestLinesOfOneTimeKeepTheirOrderOfArrivalAndAreNotRepeated(t *testing.T) {
 		line string
 		want error
 	}{
-		{5, "a", nil}, {5, "b", nil}, {5, "a", errRepeated}, {9, "z", nil},
-		{5, "c", nil}, {5, "b", errRepeated}, {9, "z", errRepeated}, {4, "a", nil}, {4, "a", errRepeated},
+		{5, "a", nil},
+		{5, "b", nil},
+		{5, "a", errRepeated},
+		{9, "z", nil},
+		{5, "c", nil},
+		{5, "b", errRepeated},
+		{9, "z", errRepeated},
+		{4, "a", nil},
+		{4, "a", errRepeated},
 	} {
 		if err := s.insert(entry{ts: l.ts, line: l.line}, 100); !errors.Is(err, l.want) {
 			t.Errorf("%d %s gave %v, want %v", l.ts, l.line, err, l.want)
