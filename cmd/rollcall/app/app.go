@@ -77,12 +77,12 @@ func Open(ctx context.Context, cfg *config.File, o Options) (*App, error) {
 	if a.intake == nil {
 		a.owns = true
 		if a.intake, err = OpenIntake(ctx, cfg, clock, a.log, o.Receive); err != nil {
-			return nil, errors.Join(err, a.Close())
+			return nil, errors.Join(err, a.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
 		}
 	}
 	a.rows = rows{a.intake, cfg}
-	if err := a.open(); err != nil {
-		return nil, errors.Join(err, a.Close())
+	if err := a.open(); err != nil { //nolint:contextcheck // the evaluator's own work ends with its Close
+		return nil, errors.Join(err, a.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
 	}
 	if !o.Once && a.loki != nil {
 		a.running.Go(func() { a.watchLoki(ctx) })

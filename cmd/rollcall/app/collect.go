@@ -25,11 +25,11 @@ func Collect(ctx context.Context, cfg *config.File, up func(grpc, http, state st
 	}
 	grpc, http, err := in.Endpoints(ctx)
 	if err != nil {
-		return errors.Join(err, in.Close())
+		return errors.Join(err, in.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
 	}
 	log.Info("receiving", "grpc", grpc, "http", http)
 	up(grpc, http, cfg.State)
 	<-ctx.Done()
 	log.Info("ending")
-	return in.Close()
+	return in.Close() //nolint:contextcheck // what is open is closed whatever became of ctx
 }

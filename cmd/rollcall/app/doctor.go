@@ -150,7 +150,7 @@ func (a *App) checkOTLP(ctx context.Context, _ string) []Finding {
 			out = append(out, Finding{"otlp", e.name, sources.NotExposed, "switched off", ""})
 			continue
 		}
-		l, err := net.Listen("tcp", addr)
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 		if err != nil {
 			out = append(out, Finding{"otlp", e.name, sources.Bad, fmt.Sprintf("%s is not free: %v", addr, listenCause(err)), "stop what listens there, or set otlp." + e.name + " to another address"})
 			continue

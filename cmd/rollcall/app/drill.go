@@ -57,13 +57,13 @@ func StartDrill(ctx context.Context, o DrillOptions) (d *Drill, err error) {
 		return nil, err
 	}
 	d = &Drill{}
-	if d.Dir, err = drillDir(o); err != nil {
+	if d.Dir, err = drillDir(o); err != nil { //nolint:contextcheck // local files only
 		return nil, err
 	}
 	d.log, d.closer = openLog(d.Dir, "rollcall.log")
-	defer func() {
+	defer func() { //nolint:contextcheck // what is open is closed whatever became of ctx
 		if err != nil {
-			_ = d.Close()
+			_ = d.Close() //nolint:contextcheck // what is open is closed whatever became of ctx
 		}
 	}()
 	if o.Progress != nil {

@@ -61,7 +61,7 @@ func OpenIntake(ctx context.Context, cfg *config.File, clock sources.Clock, log 
 	}
 	ctx, in.stop = context.WithCancel(ctx)
 	in.running.Go(func() {
-		in.store, in.failed = traces.Open(in.dir, traces.Options{
+		in.store, in.failed = traces.Open(in.dir, traces.Options{ //nolint:contextcheck // the store's writer ends with its Close
 			Folder: pricedFolder{folder, cfg.Prices}, Clock: clock, Log: log, Retention: cfg.Traces.Retention.Or(0),
 			MaxBytes: cfg.Traces.MaxBytes.Or(0), ReadOnly: !receive,
 		})
@@ -78,7 +78,7 @@ func (in *Intake) receive(ctx context.Context) {
 	tick := time.NewTicker(takeOver)
 	defer tick.Stop()
 	for {
-		own, err := in.store.Receive()
+		own, err := in.store.Receive() //nolint:contextcheck // the store's writer ends with its Close
 		if err != nil {
 			in.log.Warn("cannot receive traces", "err", err)
 		}

@@ -73,7 +73,7 @@ func newBench(t *testing.T, cfg string, env ...string) *bench {
 		return b.session, nil
 	}
 	b.Console = func(_ context.Context, c ConsoleStart) error { b.console = &c; return nil }
-	b.Program.Version = Version{Version: "1.2.3", Go: "go1.26", OS: "linux", Arch: "amd64"}
+	b.Version = Version{Version: "1.2.3", Go: "go1.26", OS: "linux", Arch: "amd64"}
 	return b
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -87,7 +88,7 @@ func checkAddress(say report, at, addr string) {
 		say(at, "%s %q is not an address; write it like 127.0.0.1:4317, or off", at, addr)
 		return
 	}
-	if n, err := net.LookupPort("tcp", port); err != nil || n < 0 {
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		say(at, "%s: %q is not a port; write it like 127.0.0.1:4317", at, port)
 	}
 	if host != "" && net.ParseIP(host) == nil && strings.ContainsAny(host, " /") {
