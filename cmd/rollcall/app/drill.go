@@ -63,7 +63,7 @@ func StartDrill(ctx context.Context, o DrillOptions) (d *Drill, err error) {
 	d.log, d.closer = openLog(d.Dir, "rollcall.log")
 	defer func() { //nolint:contextcheck // what is open is closed whatever became of ctx
 		if err != nil {
-			_ = d.Close() //nolint:contextcheck // what is open is closed whatever became of ctx
+			_ = d.Close()
 		}
 	}()
 	if o.Progress != nil {
