@@ -14,6 +14,10 @@ func (sc *scanner) field(at, after int) {
 	if c := s[at-1]; isDigit(c) || c == '/' || c == '=' || c == ':' || c == '!' {
 		return
 	}
+	if end := at - 1; end >= 2 && isQuote(s[end]) && isAlnum(s[end-2]) && isLetter(s[end-1]) &&
+		!telling[int(s[end-2]&31)<<5|int(s[end-1]&31)] { // as means says, only sooner: "name": is what JSON logs are made of
+		return
+	}
 	m := means(sc.nameLeft(at, sc.floor))
 	if m == meansNothing {
 		return

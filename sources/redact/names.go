@@ -22,10 +22,11 @@ const (
 // maxName is as much of a name as is looked at, from its end.
 const maxName = 32
 
-// last[c] tells whether a telling name can end in c: most names are done with here.
-var last = func() (t [256]bool) {
-	for _, c := range "defghilnoprstvcxy" {
-		t[c], t[c-'a'+'A'] = true, true
+// telling holds the last two letters of all names that mean something: most
+// names are done with here.
+var telling = func() (t [32 * 32]bool) {
+	for _, pair := range strings.Fields("rd wd id se de re ie ne le ss ls et en on sn dn an ey ty th ig vv vc tp pp el ll al pf if er ar ir no ax ni") {
+		t[int(pair[0]&31)<<5|int(pair[1]&31)] = true
 	}
 	return t
 }()
@@ -33,7 +34,7 @@ var last = func() (t [256]bool) {
 // means reads a field's name. Case, dashes, dots and underscores do not matter,
 // and neither does what stands before the telling end: DB_PASSWORD, x-api-key.
 func means(name string) meaning {
-	if len(name) < 2 || !last[name[len(name)-1]] {
+	if len(name) < 2 || !telling[int(name[len(name)-2]&31)<<5|int(name[len(name)-1]&31)] {
 		return meansNothing
 	}
 	var buf [maxName]byte
@@ -83,10 +84,7 @@ func means(name string) meaning {
 			return meansNational
 		}
 	case 's':
-		switch {
-		case lastWord == "pass":
-			return meansSecret
-		case has("credentials"):
+		if lastWord == "pass" || has("credentials") {
 			return meansSecret
 		}
 	case 't':
@@ -143,15 +141,15 @@ func means(name string) meaning {
 			return meansCode
 		}
 	case 'p':
-		switch {
-		case lastWord == "otp", lastWord == "totp":
+		switch lastWord {
+		case "otp", "totp":
 			return meansCode
-		case lastWord == "whatsapp":
+		case "whatsapp":
 			return meansPhone
 		}
 	case 'l':
 		switch {
-		case lastWord == "tel", lastWord == "cell":
+		case lastWord == "tel" || lastWord == "cell":
 			return meansPhone
 		case has("credential"):
 			return meansSecret
@@ -270,7 +268,9 @@ func (sc *scanner) nameLeft(i, floor int) string {
 	for start > floor && j-start < 64 && class[s[start-1]]&cName != 0 {
 		start--
 	}
-	start = unescape(s, start, j)
+	if start > 0 && (s[start-1] == '\\' || s[start-1] == '%') {
+		start = unescape(s, start, j)
+	}
 	if name := s[start:j]; start > floor+1 && s[start-1] == ' ' && isLetter(s[start-2]) &&
 		(strings.EqualFold(name, "key") || strings.EqualFold(name, "token")) { // "api key: …" in a sentence
 		for start--; start > floor && j-start < 24 && isLetter(s[start-1]); start-- {
