@@ -21,7 +21,7 @@ func cost() []Signal {
 	forecast := budget("budget_forecast", "day forecast", "forecast of the day's budget", budgetForecast)
 	forecast.Limits = sources.Threshold{Watch: 1, Bad: 1.5}
 	// An estimate: only far over the budget does it mean anything.
-	user := budget("budget_user_hour", "user budget", "top user's spend against the budget of a user-hour", budgetUserHour)
+	user := budget("budget_user_hour", "user budget", "top user's hour against its budget", budgetUserHour)
 	user.Limits = sources.Threshold{Watch: 2}
 
 	cache := func(id, label, name, kinds string, rows func(*sources.RequestBucket) (float64, float64)) Signal {
@@ -72,9 +72,9 @@ func cost() []Signal {
 		},
 		used,
 		forecast,
-		budget("budget_hour", "hour budget", "spend against the hour's budget", budgetHour),
+		budget("budget_hour", "hour budget", "this hour against its budget", budgetHour),
 		user,
-		budget("budget_request", "request budget", "cost per request against its budget", budgetRequest),
+		budget("budget_request", "request budget", "mean request against its budget", budgetRequest),
 		{
 			ID: "ratelimit_headroom", Label: "limit headroom", Name: "rate-limit headroom", Pane: sources.CostPane, Unit: sources.Ratio, Direction: sources.LowerWorse,
 			From:    []Source{vector(LLMOps, "provider", `min by (provider) (llmops_quota_remaining_ratio{$scope})`)},
