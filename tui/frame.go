@@ -66,8 +66,15 @@ func (m *Model) title() (title string) {
 }
 
 // View draws the screen.
-func (m *Model) View() tea.View {
-	v := tea.NewView(m.screen())
+func (m *Model) View() (v tea.View) {
+	defer func() {
+		if r := recover(); r != nil {
+			m.failed(r)
+			v = tea.NewView("The console cannot draw this. q leaves; the log has the details.")
+			v.AltScreen = true
+		}
+	}()
+	v = tea.NewView(m.screen())
 	v.AltScreen = true
 	v.WindowTitle = clean("rollcall " + m.service)
 	if m.mouse {
@@ -109,10 +116,14 @@ func (m *Model) screen() string {
 		lines = append(lines, m.helpFooter())
 	}
 	for i := range lines {
-		lines[i] = cut(lines[i], m.width, tail)
+		lines[i] = cut(strings.ReplaceAll(lines[i], "\n", " "), m.width, tail)
 	}
 	m.link.drew(m.wall().Sub(began))
-	return clean(strings.Join(lines[:min(len(lines), m.height)], "\n"))
+	s := clean(strings.Join(lines[:min(len(lines), m.height)], "\n"))
+	if m.theme.Options.ASCII {
+		s = asciiOnly(s)
+	}
+	return s
 }
 
 // tabsY is the row of the tabs.

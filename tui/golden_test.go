@@ -14,6 +14,7 @@ import (
 
 	"rollcall/sources"
 	"rollcall/sources/signal"
+	"rollcall/tui/pane"
 	"rollcall/tui/tuitest"
 )
 
@@ -97,13 +98,20 @@ var scenes = []struct {
 	{"debug", func(b *bench) { b.press(":"); b.typed("debug"); b.press("enter") }},
 }
 
+// full gives the console the tabs of all panes.
+func full(o *Options) {
+	for _, id := range []pane.ID{pane.Requests, pane.Request, pane.Logs, pane.Changes} {
+		o.Panes = append(o.Panes, &ticker{stub: stub{id}})
+	}
+}
+
 // Every screen looks as agreed at three sizes, and with and without colour and Unicode.
 func TestScreensLookAsAgreed(t *testing.T) {
 	for _, size := range [][2]int{{80, 24}, {120, 36}, {200, 60}} {
 		for _, sc := range scenes {
 			name := fmt.Sprintf("%s-%dx%d", sc.name, size[0], size[1])
 			t.Run(name, func(t *testing.T) {
-				b := newBench(t, size[0], size[1], func(o *Options) { o.NoColor = true })
+				b := newBench(t, size[0], size[1], full, func(o *Options) { o.NoColor = true })
 				sc.do(b)
 				got := b.screen()
 				checkShape(t, got, size[0], size[1])
@@ -114,7 +122,7 @@ func TestScreensLookAsAgreed(t *testing.T) {
 	}
 	for _, sc := range scenes[:5] {
 		t.Run(sc.name+"-ascii", func(t *testing.T) {
-			b := newBench(t, 120, 36, func(o *Options) { o.NoColor, o.ASCII = true, true })
+			b := newBench(t, 120, 36, full, func(o *Options) { o.NoColor, o.ASCII = true, true })
 			sc.do(b)
 			got := plainText(b.screen())
 			for _, r := range got {
@@ -127,7 +135,7 @@ func TestScreensLookAsAgreed(t *testing.T) {
 	}
 	for _, name := range []string{"dark", "light"} {
 		t.Run("colour-"+name, func(t *testing.T) {
-			b := newBench(t, 120, 36, func(o *Options) { o.Background = name })
+			b := newBench(t, 120, 36, full, func(o *Options) { o.Background = name })
 			golden(t, "overview-"+name+"-120x36.ansi", strings.ReplaceAll(b.screen(), "\x1b", "␛"))
 		})
 	}
@@ -147,7 +155,7 @@ func dumpANSI(t *testing.T, name string, size [2]int, do func(*bench)) {
 	if dir == "" {
 		return
 	}
-	b := newBench(t, size[0], size[1])
+	b := newBench(t, size[0], size[1], full)
 	do(b)
 	if err := os.WriteFile(filepath.Join(dir, name+".ansi"), []byte(b.screen()), 0o644); err != nil {
 		t.Fatal(err)

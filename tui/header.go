@@ -16,7 +16,7 @@ import (
 // header is the first row: name, service, the time that is shown, the sources.
 func (m *Model) header() string {
 	t := m.theme
-	name := " " + t.Accent.Render("rollcall") + "  " + t.Bright.Render(ansi.Truncate(m.service, 32, t.Glyphs.Ellipsis))
+	name := " " + t.Accent.Render("rollcall") + "  " + t.Bright.Render(ansi.Truncate(oneLine(m.service), 32, t.Glyphs.Ellipsis))
 	when := m.when()
 	wide, narrow := m.health(true), m.health(false)
 	for _, right := range []string{wide, narrow, ""} {
@@ -97,7 +97,7 @@ func (m *Model) health(wide bool) string {
 		default:
 			glyph, style = t.Glyphs.Learning, t.Dim
 		}
-		s := t.Dim.Render(h.Source) + " " + style.Render(glyph)
+		s := t.Dim.Render(oneLine(h.Source)) + " " + style.Render(glyph)
 		if word != "" {
 			if h.State == sources.SourceUp {
 				s += " " + t.Dim.Render(word)
@@ -118,7 +118,7 @@ func (m *Model) verdictLines() []string {
 		if m.read.err != nil {
 			return []string{" " + t.Watch.Render(t.Glyphs.Unreachable+" No figures yet: "+oneLine(m.read.err.Error()))}
 		}
-		return []string{" " + t.Dim.Render("Reading "+m.service+t.Glyphs.Ellipsis)}
+		return []string{" " + t.Dim.Render("Reading "+oneLine(m.service)+t.Glyphs.Ellipsis)}
 	}
 	glyph, style := t.Verdict(snap.Line.Verdict)
 	rows := sentence(&snap.Line, m.width-4, 1+m.narrow())
@@ -189,7 +189,7 @@ func (m *Model) troubleLines() []string {
 		h := &r.snap.Health[i]
 		switch {
 		case h.State == sources.SourceDown:
-			s := h.Source + " is unreachable"
+			s := oneLine(h.Source) + " is unreachable"
 			if h.Reason != "" {
 				s += ": " + oneLine(h.Reason)
 			}
@@ -200,7 +200,7 @@ func (m *Model) troubleLines() []string {
 			}
 			out = append(out, s)
 		case h.Skew > sources.MaxSkew || h.Skew < -sources.MaxSkew:
-			out = append(out, "the clock of "+h.Source+" differs from ours by "+widget.Span(h.Skew))
+			out = append(out, "the clock of "+oneLine(h.Source)+" differs from ours by "+widget.Span(h.Skew))
 		}
 	}
 	out = out[:min(len(out), 1+m.height/20)]
@@ -236,7 +236,7 @@ func (m *Model) tabLine(y int) (string, []hit) {
 		mark  string
 		mst   lipgloss.Style
 	}
-	build := func(short bool, gap int) (string, []hit, int) {
+	build := func(short bool, gap, pad int) (string, []hit, int) {
 		var b strings.Builder
 		var hits []hit
 		x := 1
@@ -255,11 +255,12 @@ func (m *Model) tabLine(y int) (string, []hit) {
 				b.WriteString(strings.Repeat(" ", gap))
 				x += gap
 			}
-			w := ansi.StringWidth(c.text) + ansi.StringWidth(c.mark) + 2
+			w := ansi.StringWidth(c.text) + ansi.StringWidth(c.mark) + 2*pad
+			side := strings.Repeat(" ", pad)
 			if tb.id == current {
-				b.WriteString(t.Selected.Render(" "+c.text) + t.On(c.mst).Render(c.mark) + t.Selected.Render(" "))
+				b.WriteString(t.Selected.Render(side+c.text) + t.On(c.mst).Render(c.mark) + t.Selected.Render(side))
 			} else {
-				b.WriteString(" " + t.Dim.Render(tb.key) + c.style.Render(c.text[len(tb.key):]) + c.mst.Render(c.mark) + " ")
+				b.WriteString(side + t.Dim.Render(tb.key) + c.style.Render(c.text[len(tb.key):]) + c.mst.Render(c.mark) + side)
 			}
 			id := tb.id
 			hits = append(hits, hit{x, y, w, func() tea.Cmd { return m.open(id, nil) }})
@@ -270,8 +271,9 @@ func (m *Model) tabLine(y int) (string, []hit) {
 	for _, try := range []struct {
 		short bool
 		gap   int
-	}{{false, 1}, {false, 0}, {true, 0}} {
-		if s, hits, w := build(try.short, try.gap); w <= m.width || try.short {
+		pad   int
+	}{{false, 1, 1}, {false, 0, 1}, {true, 0, 1}, {true, 1, 0}} {
+		if s, hits, w := build(try.short, try.gap, try.pad); w <= m.width || try.pad == 0 {
 			return s, hits
 		}
 	}
@@ -285,6 +287,17 @@ func (m *Model) titleRule(title string) string {
 		way = m.theme.Dim.Render("esc back")
 	}
 	return widget.Rule(m.theme, m.theme.Title.Render(oneLine(title)), way, m.width, m.theme.Dim)
+}
+
+// tabKeys are the digits that go somewhere: "1–7".
+func (m *Model) tabKeys() string {
+	last := "1"
+	for _, t := range m.tabs {
+		if t.key >= "1" && t.key <= "9" {
+			last = t.key
+		}
+	}
+	return "1–" + last
 }
 
 // footer is the last row: a notice, the newcomer's line, or the keys of the pane.
@@ -301,12 +314,20 @@ func (m *Model) footer() string {
 	if m.hint {
 		s := m.opts.Hint
 		if s == "" {
-			s = "1–7 or enter to look closer · esc back · g opens a request by its ID · t changes the time"
-			if t.Options.ASCII {
-				s = strings.NewReplacer("–", "-", "·", "|").Replace(s)
+			s = "arrows and enter look closer · 1–7 go to a pane · g opens a request by its ID · t changes the time"
+			switch {
+			case m.width >= 150:
+			case m.width >= 116:
+				s = "enter looks closer · 1–7 go to a pane · g opens a request by ID · t sets the time"
+			default:
+				s = "enter looks closer · 1–7 panes · g request by ID · : commands · ? keys"
 			}
+			s = strings.Replace(s, "1–7", m.tabKeys(), 1)
 		}
-		if m.width < 120 {
+		if t.Options.ASCII {
+			s = strings.NewReplacer("–", "-", "·", "|").Replace(s)
+		}
+		if ansi.StringWidth(s)+ansi.StringWidth(right)+3 > m.width {
 			s = ansi.Truncate(s, max(0, m.width-2), t.Glyphs.Ellipsis)
 			right = ""
 		}

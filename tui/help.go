@@ -61,6 +61,11 @@ func (m *Model) helpGroups() []keymap.Group {
 		groups = append(groups, keymap.Group{Name: "In " + m.hereWord(), Keys: keys})
 	}
 	for _, g := range m.keys.Groups() {
+		for i, k := range g.Keys {
+			if k.Help().Key == m.keys.Tabs.Help().Key {
+				g.Keys[i].SetHelp(m.tabKeys(), k.Help().Desc)
+			}
+		}
 		if m.panes[pane.Changes] == nil {
 			g.Keys = dropKey(g.Keys, m.keys.Changes.Help().Key)
 		}

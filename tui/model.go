@@ -88,6 +88,7 @@ type Model struct {
 	hint    bool // the newcomer's line still stands
 	started time.Time
 	leaving bool
+	fatal   error
 
 	frame frame // geometry of what is on the screen now
 }
@@ -168,7 +169,7 @@ func New(ctx context.Context, o Options) *Model {
 	}
 	for _, t := range []tab{
 		{"1", pane.Overview, "Overview", "All", ""},
-		{"2", pane.Health, "Health", "Health", sources.HealthPane},
+		{"2", pane.Health, "Health", "Hlth", sources.HealthPane},
 		{"3", pane.Quality, "Quality", "Qual", sources.QualityPane},
 		{"4", pane.Cost, "Cost", "Cost", sources.CostPane},
 		{"5", pane.Safety, "Safety", "Safe", sources.SafetyPane},

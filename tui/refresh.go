@@ -3,6 +3,8 @@ package tui
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -15,6 +17,7 @@ type tickMsg struct{}
 
 type snapshotMsg struct {
 	gen  int
+	view sources.View
 	snap *signal.Snapshot
 	err  error
 	now  time.Time
@@ -30,7 +33,15 @@ func (m *Model) tick() tea.Cmd {
 func (m *Model) onTick() tea.Cmd {
 	m.read.checked = m.lastMsg
 	cmds := []tea.Cmd{m.tick()}
-	if !m.read.flying && (m.view.Live() || m.read.retry && !m.frozen) {
+	switch {
+	case !m.view.Live() && (m.frozen || !m.read.retry):
+	case m.read.flying:
+		// The signals are late; what the pane reads by itself need not be.
+		if m.view.Live() {
+			m.read.now = m.opts.Backend.Clock().Now()
+			cmds = append(cmds, m.refreshPane())
+		}
+	default:
 		cmds = append(cmds, m.startRead())
 	}
 	return tea.Batch(cmds...)
@@ -52,11 +63,20 @@ func (m *Model) startRead() tea.Cmd {
 	r.cancel = cancel
 	gen, service, view, first := r.gen, m.service, m.view, m.firstPane()
 	backend, wall := m.opts.Backend, m.wall
-	return func() tea.Msg {
+	log := m.log
+	return func() (msg tea.Msg) {
 		defer cancel()
-		began, now := wall(), backend.Clock().Now()
+		var now time.Time
+		defer func() {
+			if r := recover(); r != nil {
+				log.Error("reading the signals failed", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+				msg = snapshotMsg{gen: gen, view: view, err: fmt.Errorf("reading the signals failed: %v; the log has the details", r), now: now}
+			}
+		}()
+		began := wall()
+		now = backend.Clock().Now()
 		snap, err := backend.Snapshot(ctx, service, view, first)
-		return snapshotMsg{gen: gen, snap: snap, err: err, now: now, took: wall().Sub(began)}
+		return snapshotMsg{gen: gen, view: view, snap: snap, err: err, now: now, took: wall().Sub(began)}
 	}
 }
 
@@ -85,7 +105,13 @@ func (m *Model) onSnapshot(msg snapshotMsg) tea.Cmd {
 	if msg.err != nil {
 		r.err, r.retry = msg.err, true
 		m.log.Warn("refresh failed", "service", m.service, "error", msg.err)
-		return nil
+		r.now = msg.now
+		return m.refreshPane()
+	}
+	if msg.snap.View.Range <= 0 {
+		whole := *msg.snap
+		whole.View = msg.view
+		msg.snap = &whole
 	}
 	r.snap, r.err, r.now, r.lastGood = msg.snap, nil, msg.now, m.lastMsg
 	r.retry = false

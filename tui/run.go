@@ -71,6 +71,8 @@ func Run(ctx context.Context, o Options, term Terminal) error {
 	}
 	_, err := tea.NewProgram(m, opts...).Run()
 	switch {
+	case m.fatal != nil:
+		return m.fatal
 	case err == nil, errors.Is(err, tea.ErrInterrupted):
 		return nil
 	case errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil:

@@ -5,78 +5,76 @@ import (
 	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
+
+	"rollcall/tui/widget"
 )
 
 // oneLine makes text one line without control bytes: it comes from outside.
-func oneLine(s string) string {
-	s = ansi.Strip(s)
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\r' || r == '\t':
-			return ' '
-		case unsafeRune(r):
-			return -1
-		}
-		return r
-	}, s)
-}
-
-// unsafeRune tells control characters, and those that reorder or hide text.
-func unsafeRune(r rune) bool {
-	switch {
-	case r < 0x20 && r != '\n', r >= 0x7f && r < 0xa0:
-		return true
-	case r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e, r == 0x200f, r == 0x061c:
-		return true
-	case r == 0x2028, r == 0x2029, r == 0xfeff, r == utf8.RuneError:
-		return true
-	}
-	return false
-}
+func oneLine(s string) string { return widget.Plain(s) }
 
 // clean is the last gate before the terminal: of all control sequences only
-// colours and emphasis (SGR) pass; every other control byte becomes visible as "?".
+// colours and emphasis (SGR) pass. Everything else that is no text is dropped,
+// which agrees with how the width of a line was counted.
 func clean(s string) string {
-	dirty := false
-	for i := 0; i < len(s); {
-		if c := s[i]; c >= 0x20 && c < 0x7f || c == '\n' {
-			i++
-			continue
-		} else if c == 0x1b {
-			if n := sgr(s[i:]); n > 0 {
-				i += n
-				continue
-			}
-			dirty = true
-			break
-		}
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if unsafeRune(r) {
-			dirty = true
-			break
-		}
-		i += n
-	}
-	if !dirty {
+	at := dirty(s)
+	if at < 0 {
 		return s
 	}
 	var b strings.Builder
 	b.Grow(len(s))
-	for i := 0; i < len(s); {
-		if n := sgr(s[i:]); n > 0 {
-			b.WriteString(s[i : i+n])
-			i += n
+	b.WriteString(s[:at])
+	for s = s[at:]; s != ""; {
+		if n := sgr(s); n > 0 {
+			b.WriteString(s[:n])
+			s = s[n:]
 			continue
 		}
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if unsafeRune(r) {
-			b.WriteByte('?')
-		} else {
-			b.WriteString(s[i : i+n])
+		if c := s[0]; c >= 0x20 && c < 0x7f || c == '\n' {
+			b.WriteByte(c)
+			s = s[1:]
+			continue
 		}
-		i += n
+		seq, width, n, _ := ansi.DecodeSequence(s, 0, nil)
+		if n == 0 {
+			break
+		}
+		if width > 0 {
+			b.WriteString(strings.Map(func(r rune) rune {
+				if widget.Unsafe(r) {
+					return -1
+				}
+				return r
+			}, seq))
+		}
+		s = s[n:]
 	}
 	return b.String()
+}
+
+// dirty finds the first byte that clean would not let pass; -1 when there is none.
+func dirty(s string) int {
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c >= 0x20 && c < 0x7f || c == '\n':
+			i++
+		case c == 0x1b:
+			n := sgr(s[i:])
+			if n == 0 {
+				return i
+			}
+			i += n
+		case c < 0x80:
+			return i
+		default:
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if widget.Unsafe(r) || r == utf8.RuneError {
+				return i
+			}
+			i += n
+		}
+	}
+	return -1
 }
 
 // sgr returns the length of the SGR sequence that s begins with, or 0.
@@ -103,3 +101,35 @@ func cut(s string, w int, tail string) string {
 	}
 	return ansi.Truncate(s, w, tail)
 }
+
+// asciiOnly replaces what a terminal without UTF-8 cannot show, column for column.
+func asciiOnly(s string) string {
+	plain := true
+	for i := 0; i < len(s) && plain; i++ {
+		plain = s[i] < 0x80
+	}
+	if plain {
+		return s
+	}
+	var b strings.Builder
+	b.Grow(len(s))
+	for _, r := range s {
+		if r < 0x80 {
+			b.WriteRune(r)
+			continue
+		}
+		if i := strings.IndexRune(asciiFrom, r); i >= 0 {
+			b.WriteByte(asciiTo[utf8.RuneCountInString(asciiFrom[:i])])
+			continue
+		}
+		for range ansi.StringWidth(string(r)) {
+			b.WriteByte('?')
+		}
+	}
+	return b.String()
+}
+
+const (
+	asciiFrom = "→←↑↓–—…≥≤×·•‰“”‘’␊"
+	asciiTo   = "><^v--.><x|*%\"\"''$"
+)

@@ -18,12 +18,24 @@ type paneMsg struct {
 	msg tea.Msg
 }
 
-// Update handles one message.
-func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+// Update handles one message. A mistake of the console itself ends it in order:
+// terminal restored, one line said, the rest in the log.
+func (m *Model) Update(msg tea.Msg) (model tea.Model, cmd tea.Cmd) {
+	defer func() {
+		if r := recover(); r != nil {
+			m.failed(r)
+			model, cmd = m, tea.Quit
+		}
+	}()
 	m.lastMsg = m.wall()
-	cmd := m.handle(msg)
+	cmd = m.handle(msg)
 	m.layout()
 	return m, cmd
+}
+
+func (m *Model) failed(r any) {
+	m.fatal = fmt.Errorf("the console failed (%v) and left; nothing stored is lost, start it again", r)
+	m.log.Error("console failed", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 }
 
 func (m *Model) handle(msg tea.Msg) tea.Cmd {

@@ -41,17 +41,18 @@ services:
       schema_fail: {watch: 0.03, bad: 0.05}
       latency_p95: {watch: 8, bad: 12}
       latency_p99: {watch: 14, bad: 20}
-      ttft_p95: {watch: 1.6, bad: 3}
+      ttft_p95: {watch: 1.4, bad: 1.9}
       feedback: {watch: 0.78, bad: 0.6}
       complaints: {watch: 4, bad: 8}
       eval_score: {watch: 0.78, bad: 0.65}
       retrieval_hit: {watch: 0.88, bad: 0.8}
-      refusal: {watch: 0.04, bad: 0.1}
+      refusal: {watch: 0.03, bad: 0.08}
       filter_trigger: {watch: 0.05, bad: 0.12}
       fallback_rate: {watch: 0.02, bad: 0.1}
-      unusual_query: {watch: 0.12, bad: 0.3}
+      unusual_query: {watch: 0.08, bad: 0.2}
       index_query_p95: {watch: 0.15, bad: 0.6}
-      cost_per_req: {watch: 0.007, bad: 0.012}
+      cost_per_req: {watch: 0.006, bad: 0.008}
+      spend_rate: {watch: 0.18, bad: 0.24} # USD per second
     budget: {day: {{.Budget.day}}, period: {{.Budget.period}}, hour: {{.Budget.hour}}, user_hour: {{.Budget.user_hour}}, request: {{.Budget.request}}}
     components:
 {{- range .Components}}

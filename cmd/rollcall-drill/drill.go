@@ -25,6 +25,7 @@ const (
 	historyStep   = time.Minute
 	scrapeEvery   = 15 * time.Second
 	warmUp        = 10 * time.Minute // before the start, simulated request by request
+	warmShare     = 0.05             // of those requests are sent as traces, some nine hundred
 	tracesPerWall = 55.0             // requests a second that are sent as traces at most
 	peakRequests  = 38.0             // a second of service time
 )
@@ -72,7 +73,8 @@ func newDrill(o options, say *speaker) (_ *drill, err error) {
 	d.clock = &clock{start: start, speed: o.speed, wall: time.Now}
 	d.control = sim.NewControl(d.scenario, start, d.clock.now)
 	d.engine = sim.NewEngine(sim.Config{
-		Seed: uint64(o.seed), Scenario: d.scenario, Start: start, Control: d.control, Share: o.share(),
+		Seed: uint64(o.seed), Scenario: d.scenario, Start: start, Control: d.control,
+		Share: o.share(), Warm: min(o.share(), warmShare),
 	}, warmUp)
 
 	if d.dbDir, err = os.MkdirTemp(o.state, "metrics-"); err != nil {
@@ -81,7 +83,7 @@ func newDrill(o options, say *speaker) (_ *drill, err error) {
 	if d.db, err = promapi.Open(d.dbDir, d.clock.now, d.log); err != nil {
 		return nil, err
 	}
-	d.logs = logapi.New(d.clock.now, logapi.Options{MaxLines: 120_000, MaxBytes: 40 << 20, Log: d.log})
+	d.logs = logapi.New(d.clock.now, logapi.Options{MaxLines: 120_000, MaxBytes: 24 << 20, Log: d.log})
 	info := admin.Info{Service: sim.Service, Scenario: d.scenario.Name, Seed: o.seed, Speed: o.speed, Start: start}
 	for _, s := range []struct {
 		url     *string
@@ -170,14 +172,17 @@ func (d *drill) past(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	history.End()
 	d.log.Info("history written", "took", time.Since(begun), "series", len(d.scraper.handles))
 	what = "simulating the last minutes before the start"
 	d.say.progress(0.95, what)
+	d.sink.Logs.Patient = true
 	for d.engine.Now().Before(d.clock.start) && ctx.Err() == nil {
 		if err := d.second(); err != nil {
 			return err
 		}
 	}
+	d.sink.Logs.Patient = false
 	d.say.progress(0.99, what)
 	flush, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -237,7 +242,9 @@ func (d *drill) live(ctx context.Context) error {
 
 // tooFar is service time: further behind, the drill was asleep, and nobody wants
 // the traces of that.
-func (d *drill) tooFar() time.Duration { return time.Duration(30 * d.opts.speed * float64(time.Second)) }
+func (d *drill) tooFar() time.Duration {
+	return time.Duration(30 * d.opts.speed * float64(time.Second))
+}
 
 // close ends everything that newDrill opened.
 func (d *drill) close() {

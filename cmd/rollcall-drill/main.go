@@ -1,3 +1,5 @@
+// Command rollcall-drill is a simulated LLM support assistant with its own
+// metric and log servers, for practising with the rollcall console.
 package main
 
 import (
@@ -128,4 +130,3 @@ func (s *speaker) failed(err error) { s.say(map[string]string{"error": err.Error
 
 // say drops what nobody reads: the launcher may be gone.
 func (s *speaker) say(v any) { _ = s.enc.Encode(v) }
-

@@ -104,6 +104,9 @@ func (sc *scanner) open(i int) opened {
 	return opened{start: i}
 }
 
+// wholeValue is the quote of a value that ends where the text does.
+const wholeValue byte = 1
+
 // look is how much of a value is judged before all of it is read.
 const look = 512
 
@@ -159,6 +162,8 @@ func (sc *scanner) valueEnd(o opened, limit int, assign bool) int {
 		if j := strings.IndexByte(s[o.start:limit], '<'); j >= 0 {
 			return o.start + j
 		}
+		return limit
+	case wholeValue:
 		return limit
 	case 0:
 		return bareEnd(s, o.start, limit, assign)

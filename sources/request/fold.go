@@ -267,7 +267,7 @@ func (w *work) take(t target, a *sources.Attr, where, place uint64) {
 	if a.Value == "" {
 		return
 	}
-	rank := 1 + uint64(t.rank)<<40 | where<<36 | min(place, 1<<36-2)
+	rank := (uint64(t.rank)<<40 | where<<36 | min(place, 1<<36-1)) + 1 // 0 is "none yet"
 	if b := &w.best[t.col]; b.rank == 0 || rank < b.rank {
 		*b = value{text: a.Value, field: a.Key, rank: rank}
 	}

@@ -22,7 +22,7 @@ func Minute(c pane.Context, t time.Time) string { return widget.Clock(t, c.Local
 // Moment writes a full time with its zone; the day is left out when it is that of now.
 func Moment(c pane.Context, t time.Time) string {
 	if t.IsZero() {
-		return "–"
+		return "--:--"
 	}
 	layout := "15:04:05.000"
 	if !sameDay(c, t, c.Now) {
@@ -56,7 +56,7 @@ func Local(c pane.Context, t time.Time) time.Time {
 
 func stamp(c pane.Context, t time.Time, layout string) string {
 	if t.IsZero() {
-		return "–"
+		return "--:--"
 	}
 	return Local(c, t).Format(layout)
 }
@@ -126,8 +126,13 @@ func Whole(n sources.Num, ascii bool) string {
 	return Thousands(int(math.Round(n.V)))
 }
 
-// Score writes a score of 0..1 with two decimals.
-func Score(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
+// Score writes a score, which is 0..1 as a rule, with two decimals.
+func Score(v float64) string {
+	if math.Abs(v) >= 1e6 {
+		return strconv.FormatFloat(v, 'g', 3, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 2, 64)
+}
 
 // Thousands writes a count as 81,240.
 func Thousands(n int) string {

@@ -89,7 +89,7 @@ func objectFields(s string) ([]Field, bool) {
 		}
 		out = append(out, Field{Key: name, Value: jsonText(raw)})
 	}
-	if _, err := dec.Token(); err != nil {
+	if _, err := dec.Token(); err != nil || int(dec.InputOffset()) != len(s) {
 		return nil, false
 	}
 	return out, true

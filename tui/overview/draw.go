@@ -24,7 +24,11 @@ func valueText(r *sources.Reading, t *theme.Theme) string { return widget.Text(r
 func (p *Pane) draw(c pane.Context) string {
 	t := c.Theme
 	if c.Snapshot == nil {
-		return widget.Block("", c.Width, c.Height, "")
+		return widget.Message(
+			c.Width, c.Height, c.Theme.Glyphs.Ellipsis,
+			c.Theme.Dim.Render("Nothing has been read yet; this fills as soon as a source answers."),
+			c.Theme.Dim.Render("rollcall doctor checks the sources one by one."),
+		)
 	}
 	lines := make([]string, 0, c.Height)
 	if p.plan.framed {
@@ -41,27 +45,23 @@ func (p *Pane) draw(c pane.Context) string {
 		for i := range p.plan.boxes {
 			lines = append(lines, p.section(c, &p.plan.boxes[i])...)
 		}
-		_, start, end := span(c)
 		sw := p.sparkW(c.Width - 2)
+		start, end := span(c, sw)
 		x := 1 + labelW + numW + unitW + 1
 		lines = append(lines, widget.Marks(t, marks(c, start, end, x, sw), c.Width, t.Glyphs.Border.Bottom, t.Dim))
 	}
 	return widget.Block(strings.Join(lines, "\n"), c.Width, c.Height, t.Glyphs.Ellipsis)
 }
 
-// span is the time that the sparklines share.
-func span(c pane.Context) (rng time.Duration, start, end time.Time) {
-	rng = c.Snapshot.View.Range
-	if rng <= 0 {
-		rng = c.View.Range
-	}
-	return rng, c.Snapshot.At.Add(-rng), c.Snapshot.At
+// span is the time that sparklines of w columns share.
+func span(c pane.Context, w int) (start, end time.Time) {
+	return widget.Align(c.Snapshot.At.Add(-c.Snapshot.View.Range), c.Snapshot.At, w)
 }
 
 // sparkW is the width of the sparkline in a row of w columns: a little more than what the words get.
 func (p *Pane) sparkW(w int) int {
 	free := w - labelW - numW - unitW - 7
-	return max(4, min(64, free*11/20))
+	return max(4, min(96, max(free*11/20, free-36)))
 }
 
 // marks are the changes on the shared time axis whose column 0 is at x.
@@ -96,7 +96,7 @@ func (p *Pane) box(c pane.Context, b *box) []string {
 	for _, r := range b.rows {
 		lines = append(lines, " "+p.row(c, r, inner-2)+" ")
 	}
-	_, start, end := span(c)
+	start, end := span(c, p.sparkW(inner-2))
 	x := 1 + labelW + numW + unitW + 1
 	border := t.Dim
 	if p.group == b.group {
@@ -116,8 +116,21 @@ func (p *Pane) section(c pane.Context, b *box) []string {
 	return lines
 }
 
-// row draws one signal in w columns: cursor, label, value, course, verdict.
+// row is one signal in w columns, drawn anew only when the cursor is on it.
 func (p *Pane) row(c pane.Context, r *sources.Reading, w int) string {
+	if r.Signal == p.signal {
+		return p.drawRow(c, r, w)
+	}
+	s, ok := p.rows[r.Signal]
+	if !ok {
+		s = p.drawRow(c, r, w)
+		p.rows[r.Signal] = s
+	}
+	return s
+}
+
+// drawRow draws one signal in w columns: cursor, label, value, course, verdict.
+func (p *Pane) drawRow(c pane.Context, r *sources.Reading, w int) string {
 	t := c.Theme
 	g := &t.Glyphs
 	selected := r.Signal == p.signal
@@ -145,15 +158,15 @@ func (p *Pane) row(c pane.Context, r *sources.Reading, w int) string {
 		label, value = t.Dim, t.Dim
 	}
 	sw := p.sparkW(w)
-	_, start, end := span(c)
+	start, end := span(c, sw)
 	curve := widget.Spark(r.History, start, end, sw, widget.ScaleOf(r), g.Spark)
-	course := t.Dim
+	course := t.Faint
 	if loud {
 		course, value = verdict, verdict
 	}
 	why := r.Why
 	if r.Detail != "" {
-		why = r.Detail + ": " + why
+		why += " " + g.Dot + " " + r.Detail
 	}
 	rest := w - 1 - (labelW - 1) - numW - unitW - 1 - sw - 1 - 2
 	whyStyle := t.Dim
@@ -161,13 +174,13 @@ func (p *Pane) row(c pane.Context, r *sources.Reading, w int) string {
 		whyStyle = verdict
 	}
 	return on(t.Accent).Render(cursor) +
-		on(label).Render(widget.Fit(r.Label, labelW-1, g.Ellipsis)) +
+		on(label).Render(widget.Fit(widget.Plain(r.Label), labelW-1, g.Ellipsis)) +
 		on(value).Render(widget.FitLeft(num, numW, g.Ellipsis)) +
 		on(t.Dim).Render(widget.Fit(unit, unitW, "")+" ") +
 		on(course).Render(widget.Fit(curve, sw, "")) +
 		on(t.Plain).Render(" ") +
 		on(verdict).Render(glyph) +
-		on(whyStyle).Render(" "+widget.Fit(why, max(0, rest), g.Ellipsis))
+		on(whyStyle).Render(" "+widget.Fit(widget.Plain(why), max(0, rest), g.Ellipsis))
 }
 
 // chart is the selected signal's chart under the panes, where there is room.
@@ -177,12 +190,16 @@ func (p *Pane) chart(c pane.Context) []string {
 	if !ok {
 		return nil
 	}
+	if lines, ok := p.charts[p.signal]; ok {
+		return lines
+	}
 	ch := widget.ReadingChart(t, c.Snapshot, &r, c.LocalTime)
 	lines := ch.Draw(t, c.Width-4, p.plan.chartH-2)
 	for i := range lines {
 		lines[i] = " " + lines[i] + " "
 	}
 	glyph, style := t.Verdict(r.Verdict)
-	title := t.Title.Render(r.Label) + "  " + style.Render(valueText(&r, t)+"  "+glyph+" "+r.Why)
-	return widget.Box(t, title, lines, c.Width, p.plan.chartH, t.Dim, nil)
+	title := t.Title.Render(widget.Plain(r.Label)) + "  " + style.Render(valueText(&r, t)+"  "+glyph+" "+widget.Plain(r.Why))
+	p.charts[p.signal] = widget.Box(t, title, lines, c.Width, p.plan.chartH, t.Dim, nil)
+	return p.charts[p.signal]
 }

@@ -23,6 +23,10 @@ type Pane struct {
 
 	cache  string
 	cached cacheKey
+	// Rows and charts outlive a move of the cursor.
+	kept   keptFor
+	rows   map[string]string
+	charts map[string][]string
 	plan   plan
 }
 
@@ -35,8 +39,18 @@ type cacheKey struct {
 	local  bool
 }
 
+// keptFor is what drawn rows and charts depend on.
+type keptFor struct {
+	snap  *signal.Snapshot
+	theme *theme.Theme
+	w, h  int
+	local bool
+}
+
 // New returns the overview.
-func New() *Pane { return &Pane{group: sources.HealthPane} }
+func New() *Pane {
+	return &Pane{group: sources.HealthPane, rows: map[string]string{}, charts: map[string][]string{}}
+}
 
 // groups in their fixed order, with their words and full panes.
 var groups = [...]struct {
@@ -185,6 +199,11 @@ func (p *Pane) View(c pane.Context) string {
 	k := cacheKey{c.Snapshot, c.Theme, c.Width, c.Height, p.group, p.signal, c.LocalTime}
 	if k != p.cached || p.cache == "" {
 		p.lay(c)
+		if now := (keptFor{c.Snapshot, c.Theme, c.Width, c.Height, c.LocalTime}); now != p.kept {
+			p.kept = now
+			clear(p.rows)
+			clear(p.charts)
+		}
 		p.cache, p.cached = p.draw(c), k
 	}
 	return p.cache

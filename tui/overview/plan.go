@@ -15,8 +15,7 @@ const sideBySide = 100
 type plan struct {
 	boxes  []box
 	framed bool // boxes with four sides; otherwise a rule over each
-	chartY int  // where the chart of the selected signal begins; 0 without
-	chartH int
+	chartH int  // height of the selected signal's chart below the boxes; 0 without
 }
 
 // box is one pane with the rows that fit.
@@ -72,8 +71,9 @@ func wide(byGroup [][]*sources.Reading, w, h int) plan {
 	top := max(len(byGroup[0]), len(byGroup[1])) + 2
 	bottom := max(len(byGroup[2]), len(byGroup[3])) + 2
 	if spare := h - top - bottom; spare >= 10 {
-		pl.chartH = min(spare, 24)
-		pl.chartY = top + bottom
+		pl.chartH = spare
+	} else if spare > 0 {
+		bottom += spare
 	} else if top+bottom > h {
 		// Each side gives up rows in proportion, but never all of them.
 		want := top + bottom

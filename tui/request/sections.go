@@ -106,7 +106,7 @@ func verdictLines(c pane.Context, r *sources.Request, w int) []string {
 		s := &r.Scores[i]
 		value := "not a number"
 		if s.Value.OK {
-			value = strconv.FormatFloat(s.Value.V, 'f', 2, 64)
+			value = kit.Score(s.Value.V)
 		}
 		add(scoreVerdict(s.Label), s.Evaluator, joinWords(value, s.Label, s.Explanation))
 	}
@@ -144,6 +144,9 @@ func verdictLines(c pane.Context, r *sources.Request, w int) []string {
 }
 
 func scoreVerdict(label string) sources.Verdict {
+	if len(label) > 16 {
+		return ""
+	}
 	switch strings.ToLower(label) {
 	case "fail", "failed", "bad", "incorrect", "unsafe":
 		return sources.Bad
@@ -429,6 +432,7 @@ func sourceLines(c pane.Context, v *sources.RequestView, w int) []string {
 func alikeLine(c pane.Context, r *sources.Request, selected bool, w int) string {
 	t := c.Theme
 	shape, st, words := requests.Outcome(t, r)
+	words = kit.Line(words, w)
 	cursor := "  "
 	if selected {
 		cursor = widget.Fit(t.Glyphs.Cursor, 2, "")

@@ -34,20 +34,24 @@ func (o *One) draw(c pane.Context, r *sources.Reading) string {
 	t := c.Theme
 	head := o.headline(c, r)
 	var left, right []string
+	leftW := c.Width/2 - 2
 	wide := c.Width >= 110
 	if wide {
-		left = o.factLines(c, r, c.Width/2-3)
-		right = o.partLines(c, r, c.Width-c.Width/2-2)
+		right = o.partLines(c, r, c.Width-leftW-3)
+		if right == nil {
+			leftW = c.Width - 3
+		}
+		left = o.factLines(c, r, leftW-1)
 	} else {
 		left = append(o.partLines(c, r, c.Width-2), o.factLines(c, r, c.Width-2)...)
 	}
 	details := max(len(left), len(right))
 	room := c.Height - len(head) - 1
 	show := min(details, max(5, room*2/5))
-	if room-show > 26 { // a chart need not be higher than that
+	if room-show > 26 { // a chart need not be higher than that while lines wait
 		show = min(details, room-26)
 	}
-	chartH := min(room-show, 30)
+	chartH := room - show
 	lines := append([]string(nil), head...)
 	if r.Known || len(r.History) > 0 {
 		ch := widget.ReadingChart(t, c.Snapshot, r, c.LocalTime)
@@ -79,7 +83,7 @@ func (o *One) draw(c pane.Context, r *sources.Reading) string {
 	}
 	for i := o.top; i < o.top+show; i++ {
 		if wide {
-			lines = append(lines, " "+widget.Fit(at(left, i), c.Width/2-2, t.Glyphs.Ellipsis)+" "+at(right, i))
+			lines = append(lines, " "+widget.Fit(at(left, i), leftW, t.Glyphs.Ellipsis)+" "+at(right, i))
 		} else {
 			lines = append(lines, " "+at(left, i))
 		}
@@ -92,7 +96,7 @@ func (o *One) headline(c pane.Context, r *sources.Reading) []string {
 	t := c.Theme
 	ascii := t.Options.ASCII
 	glyph, verdict := t.Verdict(r.Verdict)
-	s := " " + verdict.Render(glyph) + " " + t.Bright.Bold(true).Render(widget.Text(r, ascii)) + "  " + verdict.Render(string(r.Verdict)) + t.Dim.Render("  "+reason(r))
+	s := " " + verdict.Render(glyph) + " " + t.Bright.Bold(true).Render(widget.Text(r, ascii)) + "  " + verdict.Render(string(r.Verdict)) + t.Dim.Render("  "+reason(r, t))
 	dot := " " + t.Glyphs.Dot + " "
 	var more []string
 	if !r.Since.IsZero() {
@@ -127,7 +131,7 @@ func (o *One) splitChart(c pane.Context, ch *widget.Chart) {
 	ch.Lines, ch.Band = nil, nil
 	for i := range o.parts[:min(len(o.parts), len(styles))] {
 		p := &o.parts[i]
-		ch.Lines = append(ch.Lines, widget.Line{Name: p.Name, Points: p.History, Style: styles[i]})
+		ch.Lines = append(ch.Lines, widget.Line{Name: widget.Plain(p.Name), Points: p.History, Style: styles[i]})
 		for _, x := range p.History {
 			if !math.IsNaN(x.V) && !math.IsInf(x.V, 0) {
 				ch.Scale.Hi, ch.Scale.Lo = max(ch.Scale.Hi, x.V), min(ch.Scale.Lo, x.V)
@@ -149,7 +153,7 @@ func (o *One) partLines(c pane.Context, r *sources.Reading, w int) []string {
 	out := []string{}
 	switch {
 	case o.by != "" && o.err != "":
-		return append(out, t.Title.Render(title), t.Watch.Render(t.Glyphs.Unreachable+" "+ansi.Truncate(oneLine(o.err), w-4, t.Glyphs.Ellipsis)), "")
+		return append(out, t.Title.Render(title), t.Watch.Render(t.Glyphs.Unreachable+" "+ansi.Truncate(widget.Plain(o.err), w-4, t.Glyphs.Ellipsis)), "")
 	case o.by != "" && o.reading && len(parts) == 0:
 		return append(out, t.Title.Render(title), t.Dim.Render("reading"+t.Glyphs.Ellipsis), "")
 	case o.by != "" && len(parts) == 0:
@@ -160,13 +164,12 @@ func (o *One) partLines(c pane.Context, r *sources.Reading, w int) []string {
 	out = append(out, t.Title.Render(title))
 	nameW := 8
 	for i := range parts {
-		nameW = max(nameW, ansi.StringWidth(parts[i].Name))
+		nameW = max(nameW, ansi.StringWidth(widget.Plain(parts[i].Name)))
 	}
 	nameW = min(nameW, max(10, w/3))
 	sparkW := max(0, min(30, w-nameW-26))
 	styles := splitStyles(c)
-	end := c.Snapshot.At
-	start := end.Add(-c.Snapshot.View.Range)
+	start, end := widget.Align(c.Snapshot.At.Add(-c.Snapshot.View.Range), c.Snapshot.At, sparkW)
 	scale := widget.ScaleOf(r)
 	for i := range parts {
 		p := &parts[i]
@@ -183,11 +186,11 @@ func (o *One) partLines(c pane.Context, r *sources.Reading, w int) []string {
 		if p.N > 0 {
 			n = "n " + widget.Amount(p.N, sources.Count, t.Options.ASCII)
 		}
-		line := name.Render(widget.Fit(oneLine(p.Name), nameW, t.Glyphs.Ellipsis)) + " " + vs.Render(glyph) + " " +
+		line := name.Render(widget.Fit(widget.Plain(p.Name), nameW, t.Glyphs.Ellipsis)) + " " + vs.Render(glyph) + " " +
 			t.Bright.Render(widget.FitLeft(num, 7, t.Glyphs.Ellipsis)) + t.Dim.Render(widget.Fit(unit, 4, "")) + " " +
 			t.Dim.Render(widget.Fit(n, 8, t.Glyphs.Ellipsis))
 		if len(p.History) > 0 && sparkW >= 4 {
-			line += " " + t.Dim.Render(widget.Spark(p.History, start, end, sparkW, scale, t.Glyphs.Spark))
+			line += " " + t.Faint.Render(widget.Spark(p.History, start, end, sparkW, scale, t.Glyphs.Spark))
 		}
 		out = append(out, line)
 	}
@@ -231,12 +234,12 @@ func (o *One) factLines(c pane.Context, r *sources.Reading, w int) []string {
 		if !r.Facts.At.IsZero() {
 			s += ", newest datum " + widget.Clock(r.Facts.At, c.LocalTime)
 		}
-		out = append(out, row("from", s))
+		out = append(out, row("from", widget.Plain(s)))
 	} else {
 		out = append(out, row("from", t.Dim.Render("no source has it")))
 	}
 	out = append(out, o.factWords(c, &r.Facts)...)
-	if q := oneLine(r.Provenance.Query); q != "" {
+	if q := widget.Plain(r.Provenance.Query); q != "" {
 		for i, l := range strings.Split(ansi.Hardwrap(q, max(20, w-12), true), "\n") {
 			k := ""
 			if i == 0 {
@@ -252,7 +255,7 @@ func (o *One) factLines(c pane.Context, r *sources.Reading, w int) []string {
 func (o *One) factWords(c pane.Context, f *sources.Facts) []string {
 	t := c.Theme
 	var out []string
-	add := func(s string) { out = append(out, t.Watch.Render(t.Glyphs.Unreachable+" "+oneLine(s))) }
+	add := func(s string) { out = append(out, t.Watch.Render(t.Glyphs.Unreachable+" "+widget.Plain(s))) }
 	if f.Stale != "" {
 		add("old answer: " + f.Stale)
 	}
@@ -278,9 +281,4 @@ func (o *One) factWords(c pane.Context, f *sources.Facts) []string {
 		}
 	}
 	return out
-}
-
-// oneLine keeps text on its line.
-func oneLine(s string) string {
-	return strings.Join(strings.Fields(ansi.Strip(s)), " ")
 }

@@ -259,6 +259,9 @@ func (g *Group) Keys() []key.Binding {
 	b := func(help, word string, keys ...string) key.Binding {
 		return key.NewBinding(key.WithKeys(keys...), key.WithHelp(help, word))
 	}
+	if g.typing {
+		return []key.Binding{b("enter", "keep the filter", "enter"), b("esc", "clear it", "esc")}
+	}
 	return []key.Binding{
 		b("enter", "open the signal", "enter"),
 		b("arrows", "select", "up", "down", "left", "right", "h", "j", "k", "l", "tab"),
@@ -290,7 +293,11 @@ func (g *Group) chartRows(c pane.Context) int { return max(1, c.Height-1) }
 // View draws the grid.
 func (g *Group) View(c pane.Context) string {
 	if c.Snapshot == nil {
-		return widget.Block("", c.Width, c.Height, "")
+		return widget.Message(
+			c.Width, c.Height, c.Theme.Glyphs.Ellipsis,
+			c.Theme.Dim.Render("Nothing has been read yet; this fills as soon as a source answers."),
+			c.Theme.Dim.Render("rollcall doctor checks the sources one by one."),
+		)
 	}
 	shown, missing := g.list(c)
 	gr := shape(c.Width, g.chartRows(c), len(shown))
@@ -357,7 +364,7 @@ func (g *Group) lastRow(c pane.Context, gr grid, shown, missing []*sources.Readi
 	if len(missing) > 0 {
 		names := make([]string, len(missing))
 		for i, r := range missing {
-			names[i] = r.Label
+			names[i] = widget.Plain(r.Label)
 		}
 		parts = append(parts, t.Glyphs.NotExposed+" not exposed: "+strings.Join(names, ", "))
 	}
@@ -370,6 +377,9 @@ func (g *Group) cell(c pane.Context, r *sources.Reading, w, h int) []string {
 	e, ok := g.charts[r.Signal]
 	if !ok {
 		ch := widget.ReadingChart(t, c.Snapshot, r, c.LocalTime)
+		if h >= 10 {
+			h-- // a blank row between two charts
+		}
 		e = ch.Draw(t, w-2, h-1)
 		for i := range e {
 			e[i] = " " + e[i]
@@ -384,16 +394,14 @@ func (g *Group) cell(c pane.Context, r *sources.Reading, w, h int) []string {
 	if r.Signal == g.selected {
 		name, cursor = t.On(t.Title), t.Accent.Render(t.Glyphs.Cursor)
 	}
-	head := cursor + name.Render(oneSpace(r.Label)) + "  " + t.Bright.Render(widget.Text(r, t.Options.ASCII)) + "  " + verdict.Render(glyph) + " " + why.Render(reason(r))
+	head := cursor + name.Render(" "+widget.Plain(r.Label)+" ") + "  " + t.Bright.Render(widget.Text(r, t.Options.ASCII)) + "  " + verdict.Render(glyph) + " " + why.Render(reason(r, t))
 	return append([]string{head}, e...)
 }
 
-func oneSpace(s string) string { return " " + s + " " }
-
 // reason is why a reading has its verdict, with the element it is of.
-func reason(r *sources.Reading) string {
+func reason(r *sources.Reading, t *theme.Theme) string {
 	if r.Detail != "" {
-		return r.Detail + ": " + r.Why
+		return widget.Plain(r.Why + " " + t.Glyphs.Dot + " " + r.Detail)
 	}
-	return r.Why
+	return widget.Plain(r.Why)
 }

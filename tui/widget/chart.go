@@ -63,11 +63,13 @@ func (ch *Chart) Draw(t *theme.Theme, w, h int) []string {
 	for _, k := range ticks {
 		left = max(left, ansi.StringWidth(k.label))
 	}
+	left = min(left, w/3)
 	right := ch.endNames()
 	plotW := w - left - 2 - right
 	if plotW < 10 {
 		right, plotW = 0, w-left-2
 	}
+	ch.Start, ch.End = Align(ch.Start, ch.End, plotW)
 	grid := make([][]cell, plotH)
 	for i := range grid {
 		grid[i] = make([]cell, plotW)
@@ -85,6 +87,7 @@ func (ch *Chart) Draw(t *theme.Theme, w, h int) []string {
 	for i := range ch.Lines {
 		ch.drawLine(&ch.Lines[i], grid, scale, i, ascii)
 	}
+	ch.nameLevels(grid, row)
 
 	var out []string
 	if plotH == h-3 {
@@ -106,7 +109,7 @@ func (ch *Chart) Draw(t *theme.Theme, w, h int) []string {
 		if labels[r] != "" {
 			mark = tick
 		}
-		line := t.Dim.Render(FitLeft(labels[r], left, "")+" "+mark) + render(grid[r], ascii)
+		line := t.Dim.Render(FitLeft(labels[r], left, t.Glyphs.Ellipsis)+" "+mark) + render(grid[r], ascii)
 		if right > 0 {
 			if i := names[r]; i >= 0 {
 				line += ch.Lines[i].Style.Render(Fit(" "+ch.Lines[i].Name, right, t.Glyphs.Ellipsis))
@@ -217,13 +220,37 @@ func (ch *Chart) drawLevels(t *theme.Theme, grid [][]cell, row func(float64) (in
 		for c := range grid[r] {
 			grid[r][c] = cell{text: dash, style: l.Style, set: true}
 		}
+	}
+}
+
+// nameLevels writes the levels' names where no line runs: at the left, the right, or between.
+func (ch *Chart) nameLevels(grid [][]cell, row func(float64) (int, bool)) {
+	for _, l := range ch.Levels {
+		r, ok := row(l.Value)
+		if !ok {
+			continue
+		}
 		name := []rune(" " + l.Name + " ")
-		if len(name) < len(grid[r])/2 {
-			for i, x := range name {
-				grid[r][1+i] = cell{text: x, style: l.Style, set: true}
+		w := len(grid[r])
+		for _, at := range []int{1, w - len(name) - 1, w / 4, w / 2, w * 2 / 3} {
+			if at >= 1 && at+len(name) < w && free(grid[r][at:at+len(name)], l.Style) {
+				for i, x := range name {
+					grid[r][at+i] = cell{text: x, style: l.Style, set: true}
+				}
+				break
 			}
 		}
 	}
+}
+
+// free tells whether cells hold nothing but their level's own dashes.
+func free(cells []cell, level lipgloss.Style) bool {
+	for i := range cells {
+		if !cells[i].set || cells[i].dots != 0 || !strings.ContainsRune("╌-", cells[i].text) || cells[i].style.GetForeground() != level.GetForeground() {
+			return false
+		}
+	}
+	return true
 }
 
 // brailleBit is the dot of a cell at column 0..1 and row 0..3.
@@ -323,12 +350,12 @@ func (ch *Chart) timeAxis(t *theme.Theme, left, w, right int) []string {
 		if !ok {
 			continue
 		}
-		axis[col] = tick
 		label := []rune(k.label)
-		at := left + 2 + col - len(label)/2
+		at := min(left+2+col-len(label)/2, left+2+w+right-len(label))
 		if at < free || at+len(label) > len(words) {
 			continue
 		}
+		axis[col] = tick
 		copy(words[at:], label)
 		free = at + len(label) + 1
 	}

@@ -22,12 +22,12 @@ type Mark struct {
 // ChangeWord is the short name of a change: "prompt v14", "model served gpt-4.1-b".
 func ChangeWord(c *sources.Change) string {
 	if c.Silent {
-		return string(c.Component) + " served " + c.To
+		return Plain(string(c.Component) + " served " + c.To)
 	}
 	if c.To == "" {
-		return string(c.Component) + " gone"
+		return Plain(string(c.Component) + " gone")
 	}
-	return string(c.Component) + " " + c.To
+	return Plain(string(c.Component) + " " + c.To)
 }
 
 // Box draws lines in a frame of w×h columns and rows; the inside is w-2 wide.

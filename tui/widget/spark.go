@@ -41,14 +41,41 @@ func ScaleOf(r *sources.Reading) Scale {
 		if r.Unit == sources.Ratio || r.Unit == sources.Score || lo >= 0 {
 			base = max(0, base)
 		}
+		if r.Threshold == nil {
+			top *= 1.25
+		}
 		return Scale{base, max(top, base+1e-9)}
 	}
-	if r.Threshold != nil && !math.IsNaN(r.Threshold.Watch) && r.Threshold.Watch < 5*top {
-		top = max(top, r.Threshold.Watch)
-	} else {
+	watch := math.NaN()
+	if r.Threshold != nil {
+		watch = r.Threshold.Watch
+	}
+	switch {
+	case watch > 0 && (watch < 5*top || top <= 0):
+		top = max(top, watch)
+	case top <= 0:
+		top = 1
+		if r.Unit == sources.Ratio {
+			top = .01
+		}
+	default:
 		top *= 1.25
 	}
 	return Scale{min(0, lo), max(top, min(0, lo)+1e-9)}
+}
+
+// Align moves a span of time forward to whole columns of w, so that what was
+// drawn in a column stays in it until the whole picture moves on by one.
+func Align(start, end time.Time, w int) (time.Time, time.Time) {
+	span := end.Sub(start)
+	if w <= 0 || span < time.Duration(w) {
+		return start, end
+	}
+	column := span / time.Duration(w)
+	if over := time.Duration(end.UnixNano() % int64(column)); over > 0 {
+		end = end.Add(column - over)
+	}
+	return end.Add(-span), end
 }
 
 // Bucket resamples points to n values, each the mean of its span of time
@@ -104,8 +131,12 @@ func bridge(v []float64, points []sources.Point, span time.Duration, n int) []fl
 	return v
 }
 
-// Spark draws points as one line of w columns; gaps are blank.
+// Spark draws points as one line of w columns; gaps are blank. The highest level
+// stays below the line above, so that the rows of a list do not grow together.
 func Spark(points []sources.Point, start, end time.Time, w int, s Scale, levels []rune) string {
+	if len(levels) == 8 {
+		levels = levels[:7]
+	}
 	var b strings.Builder
 	for _, v := range Bucket(points, start, end, max(0, w)) {
 		if math.IsNaN(v) {

@@ -39,7 +39,7 @@ const maxBody = 16 << 10
 type Info struct {
 	Service  string    `json:"service"`
 	Scenario string    `json:"scenario"`
-	Seed     uint64    `json:"seed"`
+	Seed     int64     `json:"seed"`
 	Speed    float64   `json:"speed"`
 	Start    time.Time `json:"start"`
 }
