@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -371,6 +372,22 @@ func TestAVectorIsSummedOrItsWorstPartIsShown(t *testing.T) {
 	}
 	if at := r.Since.Sub(t0).Minutes(); at != -10 {
 		t.Errorf("since %g minutes", at)
+	}
+}
+
+func TestALabelWithoutEndDoesNotDrownTheScreen(t *testing.T) {
+	var types []fakeSeries
+	for i := range 500 {
+		types = append(types, fakeSeries{map[string]string{"error_type": fmt.Sprintf("e%03d", i)}, flat(0.01 * float64(1+i%7))})
+	}
+	p := exposing("llmops_requests_total").on(`sum by \(error_type\)`, types...)
+	r := reading(t, snapshot(t, evaluator(t, Deps{Prom: p}, Service{})), "error_by_type")
+	sum := 0.0
+	for _, part := range r.Parts {
+		sum += part.Value
+	}
+	if len(r.Parts) != maxParts+1 || math.Abs(sum-r.Value) > 1e-9 || r.Parts[maxParts].Name != "(450 more)" {
+		t.Errorf("%d parts adding to %g of %g", len(r.Parts), sum, r.Value)
 	}
 }
 

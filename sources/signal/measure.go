@@ -68,23 +68,28 @@ func (r *run) measure(ctx context.Context, sig *Signal) (measured, error) {
 		if err == nil {
 			return r.instead(m, failure), nil
 		}
-		if var0 := (errNotExposed{}); !errors.As(err, &var0) && failure == nil {
-			failure = err
-		}
+		failure = firstFailure(failure, err)
 	}
 	if sig.Rows != nil && r.e.rows != nil {
 		m, err := r.row(ctx, sig, "")
 		if err == nil {
 			return r.instead(m, failure), nil
 		}
-		if var0 := (errNotExposed{}); !errors.As(err, &var0) && failure == nil {
-			failure = err
-		}
+		failure = firstFailure(failure, err)
 	}
 	if failure != nil {
 		return measured{}, failure
 	}
 	return measured{}, errNotExposed{cmp.Or(missing, "source for it in this service")}
+}
+
+// firstFailure keeps the first error that is more than "does not carry it".
+func firstFailure(failure, err error) error {
+	var none errNotExposed
+	if failure != nil || errors.As(err, &none) {
+		return failure
+	}
+	return err
 }
 
 // instead says why a later provider had to answer.

@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -149,7 +150,40 @@ func (r *run) showParts(parts []part, verdicts []judged) []sources.Part {
 		}
 		out = append(out, x)
 	}
-	return out
+	return fewParts(out, verdicts == nil)
+}
+
+// maxParts bounds what one vector may bring to the screen: a label that grows
+// without end is a mistake somewhere, and no reason to drown.
+const maxParts = 50
+
+// fewParts keeps the largest, or of judged parts the worst, and counts the rest as one.
+func fewParts(parts []sources.Part, sum bool) []sources.Part {
+	if len(parts) <= maxParts {
+		return parts
+	}
+	slices.SortStableFunc(parts, func(a, b sources.Part) int {
+		if a.Verdict != b.Verdict && a.Verdict.Worse(b.Verdict) != b.Verdict.Worse(a.Verdict) {
+			if a.Verdict.Worse(b.Verdict) {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(b.Value, a.Value)
+	})
+	rest := sources.Part{Name: fmt.Sprintf("(%d more)", len(parts)-maxParts)}
+	for _, p := range parts[maxParts:] {
+		if sum {
+			rest.Value += p.Value
+		}
+		rest.N += p.N
+	}
+	kept := slices.Clone(parts[:maxParts])
+	slices.SortFunc(kept, func(a, b sources.Part) int { return cmp.Compare(a.Name, b.Name) })
+	if sum {
+		kept = append(kept, rest)
+	}
+	return kept
 }
 
 func largest(parts []part) string {
