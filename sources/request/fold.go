@@ -83,7 +83,7 @@ func (f *Folder) Fold(spans []sources.Span, events []sources.TraceEvent) sources
 		r.Service = root.Resource.Service
 	}
 	w.collect(events)
-	r.From = make(map[string]string, 24)
+	r.From = make(map[string]string, 36)
 	w.identity(&r)
 	w.models(&r)
 	w.stages(&r)

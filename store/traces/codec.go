@@ -136,7 +136,7 @@ func (c *codec) encode(scratch []byte, id sources.TraceID, spans []sources.Span,
 		b = appendText(b, e.ResponseID)
 		b = appendAttrs(b, e.Attrs)
 	}
-	return c.enc.EncodeAll(b, make([]byte, 0, len(b)/3+64)), b
+	return c.enc.EncodeAll(b, make([]byte, 0, len(b)/2+64)), b
 }
 
 func appendText(b []byte, s string) []byte {
