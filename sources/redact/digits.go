@@ -79,7 +79,7 @@ func (sc *scanner) bare(start, end int, k kind, valid func(string) bool) bool {
 	if start < sc.floor || end > len(s) || !valid(s[start:end]) || !alone(s, start, end) {
 		return false
 	}
-	if name, _ := sc.nameBefore(start); isIDName(name) {
+	if name := sc.nameBefore(start); isIDName(name) {
 		return false
 	}
 	sc.add(start, end, k)
@@ -140,7 +140,7 @@ func (sc *scanner) groups(start int, layout string, k kind, valid func(string) b
 		return false
 	}
 	if k != kindPhone {
-		if name, _ := sc.nameBefore(start); isIDName(name) {
+		if name := sc.nameBefore(start); isIDName(name) {
 			return false
 		}
 	}

@@ -104,6 +104,9 @@ func (sc *scanner) open(i int) opened {
 	return opened{start: i}
 }
 
+// wholeValue is the quote of a value that ends where the text does.
+const wholeValue byte = 1
+
 // look is how much of a value is judged before all of it is read.
 const look = 512
 
@@ -138,7 +141,7 @@ func (sc *scanner) take(m meaning, o opened, assign bool) {
 		if strings.IndexByte(v, '=') < 0 {
 			return
 		}
-		sc.add(o.start, sc.lineEnd(o), k)
+		sc.add(o.start, sc.lineEnd(o, len(s)), k)
 		return
 	case meansCode:
 		if len(v) < 3 || len(v) > 8 || digits(v, 0) != len(v) {
@@ -159,6 +162,8 @@ func (sc *scanner) valueEnd(o opened, limit int, assign bool) int {
 		if j := strings.IndexByte(s[o.start:limit], '<'); j >= 0 {
 			return o.start + j
 		}
+		return limit
+	case wholeValue:
 		return limit
 	case 0:
 		return bareEnd(s, o.start, limit, assign)
@@ -223,58 +228,47 @@ func bareEnd(s string, i, limit int, assign bool) int {
 }
 
 // lineEnd is the end of a header's value: its quote, or the end of the line.
-func (sc *scanner) lineEnd(o opened) int {
+func (sc *scanner) lineEnd(o opened, limit int) int {
 	s := sc.s
 	if o.quote != 0 {
-		return sc.valueEnd(o, len(s), true)
+		return sc.valueEnd(o, limit, true)
 	}
-	for i := o.start; i < len(s); i++ {
+	for i := o.start; i < limit; i++ {
 		if c := s[i]; c == '\n' || isQuote(c) || c == '<' || c == '\\' && i+1 < len(s) && strings.IndexByte(`nr"'\`, s[i+1]) >= 0 {
 			return i
 		}
 	}
-	return len(s)
+	return limit
 }
 
-// authorization takes what follows the scheme.
+// authorization takes what follows the scheme; without a known one, the value itself.
 func (sc *scanner) authorization(o opened, assign bool) {
 	s := sc.s
-	window := s[o.start:min(len(s), o.start+32)]
-	scheme, rest, found := strings.Cut(window, " ")
-	if found && rest != "" {
-		short := false
+	m := meansSecret
+	end := func(limit int) int { return sc.valueEnd(o, limit, assign) }
+	scheme, _, found := strings.Cut(s[o.start:min(len(s), o.start+32)], " ")
+	if found {
 		switch strings.ToLower(scheme) {
 		case "bearer", "basic", "token", "apikey", "key", "negotiate", "ntlm":
-			short = true
+			m = meansPassword
 		case "digest", "aws4-hmac-sha256", "hawk", "sharedkey", "sharedaccesssignature", "hmac":
-		default:
-			found = false
+			m = meansPassword
+			end = func(limit int) int { return sc.lineEnd(o, limit) }
 		}
-		if found {
-			start := o.start + len(scheme)
-			for start < len(s) && s[start] == ' ' {
-				start++
-			}
-			if start == len(s) {
-				return
-			}
-			if _, _, _, ok := sc.r.placeholder(s, start); ok {
-				return
-			}
-			rest := opened{start: start, quote: o.quote, slashes: o.slashes}
-			end := sc.lineEnd(rest)
-			if short && o.quote == 0 {
-				end = bareEnd(s, start, len(s), assign)
-			}
-			if end > start && secret(meansPassword, s[start:min(end, start+look)], true) {
-				sc.add(start, end, sc.kindOf(s[start:end], kindAuth))
-			}
+	}
+	if m == meansPassword {
+		for o.start += len(scheme); o.start < len(s) && s[o.start] == ' '; o.start++ {
+		}
+		if o.start == len(s) {
+			return
+		}
+		if _, _, _, ok := sc.r.placeholder(s, o.start); ok {
 			return
 		}
 	}
-	end := sc.valueEnd(o, len(s), assign)
-	if v := s[o.start:min(end, o.start+look)]; secret(meansSecret, v, o.quote != 0) {
-		sc.add(o.start, end, sc.kindOf(v, kindAuth))
+	v := s[o.start:end(min(len(s), o.start+look))]
+	if v != "" && secret(m, v, m == meansPassword || o.quote != 0) {
+		sc.add(o.start, end(len(s)), sc.kindOf(v, kindAuth))
 	}
 }
 

@@ -190,6 +190,11 @@ func (sc *scanner) azureSecret(i int) {
 	if i < 5 || s[i-1] != 'Q' || !isDigit(s[i-2]) || i-5 < sc.floor || !starts(s, i-5) {
 		return
 	}
+	for _, c := range []byte(s[i-5 : i-2]) {
+		if class[c]&cName == 0 && c != '~' {
+			return
+		}
+	}
 	end := i + 1
 	for end < len(s) && end-i < 40 && (class[s[end]]&cName != 0 || s[end] == '~') {
 		end++

@@ -224,15 +224,18 @@ func isIDName(name string) bool {
 	return false
 }
 
-// nameBefore returns the name of the field whose value starts at i, and where its separator is.
-func (sc *scanner) nameBefore(i int) (name string, sep int) {
+// nameBefore returns the name of the field whose value starts at i.
+func (sc *scanner) nameBefore(i int) string {
 	s := sc.s
 	j := i
 	for j > 0 && i-j < 8 && (isQuote(s[j-1]) || s[j-1] == '\\' || s[j-1] == ' ' || s[j-1] == '[') {
 		j--
 	}
 	if j > 0 && (s[j-1] == ':' || s[j-1] == '=') {
-		return sc.nameLeft(j-1, 0), j - 1
+		return sc.nameLeft(j-1, 0)
+	}
+	if j == 0 {
+		return sc.name
 	}
 	if j == i-1 && s[j] == ' ' { // "request 4539…" in a sentence
 		start := j
@@ -241,10 +244,10 @@ func (sc *scanner) nameBefore(i int) (name string, sep int) {
 		}
 		switch strings.ToLower(s[start:j]) {
 		case "id", "request", "trace", "span", "offset", "seq":
-			return s[start:j], j
+			return s[start:j]
 		}
 	}
-	return "", 0
+	return ""
 }
 
 // nameLeft returns the name that ends before the separator at i.

@@ -272,7 +272,7 @@ func (sc *scanner) ipv4(i, j int) bool {
 	if i > 1 && s[i-1] == '/' && isLetter(s[i-2]) && octet[2] == 0 && octet[3] == 0 { // Chrome/120.0.0.0
 		return false
 	}
-	if name, _ := sc.nameBefore(i); strings.HasSuffix(name, "version") {
+	if name := sc.nameBefore(i); strings.HasSuffix(name, "version") {
 		return false
 	}
 	sc.add(i, end, kindIP)

@@ -69,7 +69,12 @@ func (r *Redactor) Text(s string) string {
 // Batch does what Text does to many values at once, in place. Values with the
 // same number in doc belong to one document and share the numbering of their
 // placeholders; without doc all of them do.
-func (r *Redactor) Batch(values []*string, doc []int) {
+func (r *Redactor) Batch(values []*string, doc []int) { r.Fields(nil, values, doc) }
+
+// Fields is Batch for values whose names are known: what stands in a field
+// called api_key is judged as in the text api_key="…", and the digits of a
+// request_id are no card. names may be nil, or hold "" for values without a name.
+func (r *Redactor) Fields(names []string, values []*string, doc []int) {
 	sc := r.scanners.Get().(*scanner)
 	defer r.release(sc)
 	for _, v := range values {
@@ -87,7 +92,11 @@ func (r *Redactor) Batch(values []*string, doc []int) {
 			}
 			mine, all = candidates[0].which, r.patterns.every
 		}
-		if !sc.load(*v, mine) {
+		name := ""
+		if names != nil {
+			name = names[i]
+		}
+		if !sc.load(name, *v, mine) {
 			continue
 		}
 		if num == nil {
@@ -101,7 +110,7 @@ func (r *Redactor) Batch(values []*string, doc []int) {
 		// What was cut out can bring together what then looks like a secret: look
 		// again until nothing is found. Every turn leaves less text, and a few do.
 		for range maxTurns {
-			if !sc.load(*v, all) {
+			if !sc.load(name, *v, all) {
 				break
 			}
 			*v = sc.render(num, d)

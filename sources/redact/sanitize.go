@@ -116,14 +116,14 @@ func cleanSlow(s string, from, to int) bool {
 			i++
 			continue
 		}
-		if i == from && !utf8.RuneStart(c) {
+		if i == from && from > 0 && !utf8.RuneStart(c) {
 			// The rest of a character that began in the eight bytes before, where it was judged whole.
 			back := i
 			for back > 0 && i-back < utf8.UTFMax && !utf8.RuneStart(s[back]) {
 				back--
 			}
 			_, n := utf8.DecodeRuneInString(s[back:])
-			if back+n > i {
+			if back < i && back+n > i {
 				i = back + n
 				continue
 			}

@@ -37,6 +37,7 @@ const opaque kind = 255
 // scanner finds the spans of one text, from left to right.
 type scanner struct {
 	r     *Redactor
+	name  string // of the field that s is the value of, or ""
 	s     string
 	i     int // next byte to look at
 	floor int // end of the last span: nothing before it is looked at again
@@ -47,10 +48,13 @@ type scanner struct {
 	wordStart, wordEnd int // the last word that was read, see word
 }
 
-// load scans a text and tells whether anything is to be replaced. The user's
-// patterns in mine have a hit somewhere in the batch.
-func (sc *scanner) load(s string, mine []int) bool {
-	*sc = scanner{r: sc.r, s: s, spans: sc.spans[:0]}
+// load scans the value of a field and tells whether anything is to be replaced.
+// The user's patterns in mine may have a hit.
+func (sc *scanner) load(name, s string, mine []int) bool {
+	*sc = scanner{r: sc.r, name: name, s: s, spans: sc.spans[:0]}
+	if m := means(name); m != meansNothing {
+		sc.take(m, opened{quote: wholeValue}, true)
+	}
 	sc.scan()
 	if len(mine) > 0 {
 		sc.spans = sc.r.patterns.find(s, mine, sc.spans)
@@ -64,7 +68,7 @@ func (sc *scanner) load(s string, mine []int) bool {
 }
 
 func (sc *scanner) reset() {
-	sc.s = ""
+	sc.name, sc.s = "", ""
 	if cap(sc.spans) > 4096 {
 		sc.spans = nil
 	}

@@ -58,6 +58,25 @@ func (p *Pane) stop() {
 	p.gen++
 }
 
+// Keep returns the changes and the selection.
+func (p *Pane) Keep() any {
+	kept := *p
+	kept.cancel, kept.loading = nil, false
+	return kept
+}
+
+// Restore brings them back and reads them again.
+func (p *Pane) Restore(c pane.Context, kept any) tea.Cmd {
+	was, ok := kept.(Pane)
+	if !ok {
+		return p.Open(c, nil)
+	}
+	p.stop()
+	was.gen = p.gen
+	*p = was
+	return p.Refresh(c)
+}
+
 // Open reads the changes. A sources.Change as argument selects it.
 func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 	if ch, ok := arg.(sources.Change); ok {
@@ -68,7 +87,12 @@ func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 
 // Refresh reads the changes again, unless they are still being read for the same view.
 func (p *Pane) Refresh(c pane.Context) tea.Cmd {
-	moved := p.service != c.Service || p.view.At != c.View.At || p.view.Range != c.View.Range
+	if c.Frozen && p.answered && p.service == c.Service && p.view.Range == c.View.Range {
+		p.stop() // what is on the screen stays on it
+		p.view = c.View
+		return nil
+	}
+	moved := p.service != c.Service || !p.view.At.Equal(c.View.At) || p.view.Range != c.View.Range
 	if p.loading && !moved {
 		return nil
 	}
@@ -144,14 +168,14 @@ func (p *Pane) CopyText(c pane.Context) (string, string) {
 	if ch == nil {
 		return "", ""
 	}
-	return string(ch.Component) + " " + ch.From + "→" + ch.To + " at " + ch.At.UTC().Format(time.RFC3339), "change"
+	return string(ch.Component) + " " + ch.From + " to " + ch.To + " at " + ch.At.UTC().Format(time.RFC3339), "change"
 }
 
 var keys = struct{ open, around, home, move key.Binding }{
 	open:   key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "requests of this version")),
 	around: key.NewBinding(key.WithKeys("a"), key.WithHelp("a", "set the time around it")),
 	home:   key.NewBinding(key.WithKeys("home"), key.WithHelp("home", "newest")),
-	move:   key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("↑/↓", "move")),
+	move:   key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "move")),
 }
 
 // Keys lists the keys.

@@ -106,11 +106,11 @@ func columns(rows []sources.Change, c pane.Context) ([]kit.Column, []func(*sourc
 		return kit.Cell{Text: kit.Local(c, r.At).Format(layout), Style: t.Dim}
 	})
 	add(kit.Column{Title: "ago", Right: true, Min: 6, Rank: 3}, 12, func(r *sources.Change) kit.Cell {
-		return kit.Cell{Text: kit.Span(c.View.End(c.Now).Sub(r.At)), Style: t.Dim}
+		return kit.Cell{Text: widget.Span(c.View.End(c.Now).Sub(r.At)), Style: t.Dim}
 	})
 	add(kit.Column{Title: "component", Min: 9}, 10, func(r *sources.Change) kit.Cell { return kit.Cell{Text: string(r.Component)} })
 	add(kit.Column{Title: "change", Min: 24}, 64, func(r *sources.Change) kit.Cell { return kit.Cell{Text: fromTo(r, c), Style: t.Bright} })
-	add(kit.Column{Title: "kind", Min: 8}, 18, func(r *sources.Change) kit.Cell {
+	add(kit.Column{Title: "stage", Min: 8}, 18, func(r *sources.Change) kit.Cell {
 		if r.Silent {
 			return kit.Cell{Text: t.Glyphs.Watch + " silent", Style: t.Watch}
 		}
@@ -118,7 +118,7 @@ func columns(rows []sources.Change, c pane.Context) ([]kit.Column, []func(*sourc
 	})
 	add(kit.Column{Title: "manifest", Min: 8, Rank: 2}, 16, func(r *sources.Change) kit.Cell { return kit.Cell{Text: r.Manifest} })
 	add(kit.Column{Title: "source", Min: 8, Rank: 1}, 12, func(r *sources.Change) kit.Cell { return kit.Cell{Text: r.Source, Style: t.Dim} })
-	add(kit.Column{Title: "evidence", Min: 16, Rank: 4}, 80, func(r *sources.Change) kit.Cell { return kit.Cell{Text: r.Evidence, Style: t.Dim} })
+	add(kit.Column{Title: "evidence", Min: 16, Rank: kit.Needed + 1}, 80, func(r *sources.Change) kit.Cell { return kit.Cell{Text: r.Evidence, Style: t.Dim} })
 	return cols, cells
 }
 
@@ -144,12 +144,12 @@ func (p *Pane) detail(c pane.Context, h int) []string {
 	}
 	words := string(ch.Component) + " " + fromTo(ch, c) + " at " + kit.Moment(c, ch.At)
 	if ch.Silent {
-		words = "Silent: what is served as " + words + " moved while the manifest did not"
+		words = "Silent, the manifest did not move: " + words
 	}
 	if ch.Evidence != "" {
 		words += ": " + ch.Evidence
 	}
-	out[0] = t.Dim.Render(strings.Repeat(border(c), c.Width))
+	out[0] = t.Dim.Render(strings.Repeat(c.Theme.Glyphs.Border.Top, c.Width))
 	for i, l := range kit.Wrap(words, max(10, c.Width-2)) {
 		if i+1 >= h {
 			break
@@ -157,13 +157,6 @@ func (p *Pane) detail(c pane.Context, h int) []string {
 		out[i+1] = " " + t.Plain.Render(l)
 	}
 	return out
-}
-
-func border(c pane.Context) string {
-	if b := c.Theme.Glyphs.Border.Top; b != "" {
-		return b
-	}
-	return "-"
 }
 
 func (p *Pane) bottom(c pane.Context) string {
@@ -202,7 +195,7 @@ func (p *Pane) words(c pane.Context) []string {
 			where = "between " + kit.Minute(c, p.view.At.Add(-p.view.Range)) + " and " + kit.Minute(c, p.view.At)
 		}
 		say(t.Plain, "Nothing changed "+where+".")
-		say(t.Dim, "Press + for a longer range. Changes come from llmops_deployment_info and from the versions that requests carry.")
+		say(t.Dim, "Press - for a longer range. Changes come from llmops_deployment_info and from the versions that requests carry.")
 	}
 	return out
 }

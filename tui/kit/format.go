@@ -1,13 +1,13 @@
 package kit
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"time"
 
 	"rollcall/sources"
 	"rollcall/tui/pane"
+	"rollcall/tui/widget"
 )
 
 // Clock writes a time of day in the zone of the screen.
@@ -17,17 +17,12 @@ func Clock(c pane.Context, t time.Time) string { return stamp(c, t, "15:04:05") 
 func ClockMillis(c pane.Context, t time.Time) string { return stamp(c, t, "15:04:05.000") }
 
 // Minute writes a time of day to the minute with its zone: "02:47Z".
-func Minute(c pane.Context, t time.Time) string {
-	if t.IsZero() {
-		return "–"
-	}
-	return stamp(c, t, "15:04") + zone(c)
-}
+func Minute(c pane.Context, t time.Time) string { return widget.Clock(t, c.LocalTime) }
 
 // Moment writes a full time with its zone; the day is left out when it is that of now.
 func Moment(c pane.Context, t time.Time) string {
 	if t.IsZero() {
-		return "–"
+		return "--:--"
 	}
 	layout := "15:04:05.000"
 	if !sameDay(c, t, c.Now) {
@@ -61,7 +56,7 @@ func Local(c pane.Context, t time.Time) time.Time {
 
 func stamp(c pane.Context, t time.Time, layout string) string {
 	if t.IsZero() {
-		return "–"
+		return "--:--"
 	}
 	return Local(c, t).Format(layout)
 }
@@ -72,70 +67,24 @@ func sameDay(c pane.Context, a, b time.Time) bool {
 	return ay == by && am == bm && ad == bd
 }
 
-// Ago writes how long before now a time was: "12 s ago".
+// Ago writes how long before now a time was: "12s ago". What is a little ahead,
+// because clocks differ or now is that of the last refresh, was just now.
 func Ago(d time.Duration) string {
-	if d < 0 {
-		return "in " + Span(-d)
-	}
-	return Span(d) + " ago"
-}
-
-// Span writes a rough duration in its two largest units: "12 s", "4 min", "2 h 5 min", "3 d".
-func Span(d time.Duration) string {
 	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
-	case d < 24*time.Hour:
-		h, m := int(d.Hours()), int(d.Minutes())%60
-		if m == 0 {
-			return fmt.Sprintf("%d h", h)
-		}
-		return fmt.Sprintf("%d h %d min", h, m)
+	case d < -time.Minute:
+		return widget.Span(-d) + " ahead of the clock"
+	case d < time.Second:
+		return "just now"
 	}
-	return fmt.Sprintf("%d d", int(d.Hours()/24))
+	return widget.Span(d) + " ago"
 }
 
 // Range writes the length of a view as the header does: "1h", "30m", "6h", "2d".
-func Range(d time.Duration) string {
-	switch {
-	case d <= 0:
-		return "0"
-	case d%(24*time.Hour) == 0:
-		return strconv.Itoa(int(d/(24*time.Hour))) + "d"
-	case d%time.Hour == 0:
-		return strconv.Itoa(int(d/time.Hour)) + "h"
-	case d%time.Minute == 0:
-		return strconv.Itoa(int(d/time.Minute)) + "m"
-	}
-	return d.String()
-}
+func Range(d time.Duration) string { return widget.Span(d) }
 
-// Duration writes a measured duration with three figures: "820 µs", "12.0 ms", "4.12 s", "2m05s".
+// Duration writes a measured duration as the rest of the console does: "820 µs", "12 ms", "4.12 s".
 func Duration(d time.Duration, ascii bool) string {
-	micro := "µs"
-	if ascii {
-		micro = "us"
-	}
-	s := d.Seconds()
-	switch {
-	case d < 0:
-		return "-" + Duration(-d, ascii)
-	case d == 0:
-		return "0"
-	case s < 0.9995e-3:
-		return strconv.FormatFloat(s*1e6, 'f', 0, 64) + " " + micro
-	case s < 9.995e-3:
-		return strconv.FormatFloat(s*1e3, 'f', 1, 64) + " ms"
-	case s < 0.9995:
-		return strconv.FormatFloat(s*1e3, 'f', 0, 64) + " ms"
-	case s < 99.995:
-		return strconv.FormatFloat(s, 'f', 2, 64) + " s"
-	case s < 3600:
-		return fmt.Sprintf("%dm%02ds", int(s)/60, int(s)%60)
-	}
-	return fmt.Sprintf("%dh%02dm", int(s)/3600, int(s)/60%60)
+	return widget.Amount(d.Seconds(), sources.Seconds, ascii)
 }
 
 // Offset writes a time relative to a start: "+123ms", "+4.120s".
@@ -154,25 +103,16 @@ func Offset(d time.Duration) string {
 }
 
 // Seconds writes a number of seconds, or a dash when it is not known.
-func Seconds(n sources.Num, ascii bool) string {
-	if !n.OK {
-		return Unknown(ascii)
-	}
-	if math.Abs(n.V) > 1e9 {
-		return strconv.FormatFloat(n.V, 'g', 3, 64) + " s"
-	}
-	return Duration(time.Duration(n.V*float64(time.Second)), ascii)
-}
+func Seconds(n sources.Num, ascii bool) string { return amount(n, sources.Seconds, ascii) }
 
-// USD writes money: four decimals below ten dollars, where requests live.
-func USD(n sources.Num, ascii bool) string {
+// USD writes money, or a dash when it is not known.
+func USD(n sources.Num, ascii bool) string { return amount(n, sources.USD, ascii) }
+
+func amount(n sources.Num, u sources.Unit, ascii bool) string {
 	if !n.OK {
 		return Unknown(ascii)
 	}
-	if math.Abs(n.V) < 10 {
-		return "$" + strconv.FormatFloat(n.V, 'f', 4, 64)
-	}
-	return "$" + strconv.FormatFloat(n.V, 'f', 2, 64)
+	return widget.Amount(n.V, u, ascii)
 }
 
 // Whole writes a whole number with thousands separated, or a dash when it is not known.
@@ -186,8 +126,13 @@ func Whole(n sources.Num, ascii bool) string {
 	return Thousands(int(math.Round(n.V)))
 }
 
-// Score writes a score of 0..1 with two decimals.
-func Score(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
+// Score writes a score, which is 0..1 as a rule, with two decimals.
+func Score(v float64) string {
+	if math.Abs(v) >= 1e6 {
+		return strconv.FormatFloat(v, 'g', 3, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 2, 64)
+}
 
 // Thousands writes a count as 81,240.
 func Thousands(n int) string {

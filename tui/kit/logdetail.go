@@ -16,7 +16,7 @@ import (
 func LogDetail(c pane.Context, l *sources.LogLine, w int) []string {
 	t := c.Theme
 	s := Summarize(l)
-	shape, word, st, _ := Level(t, l.Level)
+	shape, word, st := Level(t, l.Level)
 	out := []string{" " + t.Bright.Render(Moment(c, l.Time)) + "  " + st.Render(strings.TrimSpace(shape+" "+word)), ""}
 	for _, line := range Wrap(s.Message, max(1, w-2)) {
 		out = append(out, " "+t.Bright.Render(line))

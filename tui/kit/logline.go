@@ -89,7 +89,7 @@ func objectFields(s string) ([]Field, bool) {
 		}
 		out = append(out, Field{Key: name, Value: jsonText(raw)})
 	}
-	if _, err := dec.Token(); err != nil {
+	if _, err := dec.Token(); err != nil || int(dec.InputOffset()) != len(s) {
 		return nil, false
 	}
 	return out, true
@@ -107,18 +107,30 @@ func jsonText(raw json.RawMessage) string {
 	return string(raw)
 }
 
-// Level returns the verdict that a log level amounts to, its shape, its word in
-// five columns, and its style.
-func Level(t *theme.Theme, level string) (shape, word string, style lipgloss.Style, v sources.Verdict) {
+// LevelVerdict is the verdict that a log level amounts to.
+func LevelVerdict(level string) sources.Verdict {
 	switch strings.ToLower(level) {
 	case "error", "err", "fatal", "critical", "crit", "panic", "alert", "emerg":
-		return t.Glyphs.Bad, "error", t.Bad, sources.Bad
+		return sources.Bad
 	case "warn", "warning":
-		return t.Glyphs.Watch, "warn ", t.Watch, sources.Watch
-	case "info", "information", "notice":
-		return " ", "info ", t.Dim, sources.OK
-	case "debug", "trace":
-		return " ", "debug", t.Dim, sources.OK
+		return sources.Watch
 	}
-	return " ", "     ", t.Dim, sources.OK
+	return sources.OK
+}
+
+// Level returns the shape of a log level, its word in five columns, and its style.
+func Level(t *theme.Theme, level string) (shape, word string, style lipgloss.Style) {
+	switch LevelVerdict(level) {
+	case sources.Bad:
+		return t.Glyphs.Bad, "error", t.Bad
+	case sources.Watch:
+		return t.Glyphs.Watch, "warn ", t.Watch
+	}
+	switch strings.ToLower(level) {
+	case "info", "information", "notice":
+		return " ", "info ", t.Dim
+	case "debug", "trace":
+		return " ", "debug", t.Dim
+	}
+	return " ", "     ", t.Dim
 }

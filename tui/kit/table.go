@@ -31,6 +31,10 @@ type Cell struct {
 	Style lipgloss.Style
 }
 
+// Needed is the highest rank of a column for which others are cut. Columns of
+// higher ranks come only when everything before them can be read in full.
+const Needed = 4
+
 // Placed is a column that has been given its width.
 type Placed struct {
 	Index, Width int
@@ -47,25 +51,36 @@ func Place(cols []Column, w int) []Placed {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cols[a].Rank - cols[b].Rank })
-	used := 0
+	used, full := 0, 0 // with the least width of each column, and with the wanted one
 	width := make([]int, len(cols))
 	var in []int
 	for _, i := range order {
 		c := cols[i]
-		least := min(max(c.Min, ansi.StringWidth(c.Title)), max(c.Want, ansi.StringWidth(c.Title)))
-		if used+least+gap > w+gap && len(in) > 0 {
+		title := ansi.StringWidth(c.Title)
+		least := min(max(c.Min, title), max(c.Want, title))
+		before := used
+		if c.Rank > Needed {
+			before = full
+		}
+		if before+least > w && len(in) > 0 {
 			// Lower ranks matter less than this one: they do not get the room it could not use.
 			break
 		}
 		width[i] = least
 		used += least + gap
+		full += max(least, c.Want) + gap
 		in = append(in, i)
 	}
-	spare := w + gap - used
-	for _, i := range in {
-		more := min(spare, max(0, cols[i].Want-width[i]))
-		width[i] += more
-		spare -= more
+	// What is left goes round, a column of the screen at a time, so that nobody is served last.
+	for spare, given := w+gap-used, true; spare > 0 && given; {
+		given = false
+		for _, i := range in {
+			if spare > 0 && width[i] < cols[i].Want {
+				width[i]++
+				spare--
+				given = true
+			}
+		}
 	}
 	slices.Sort(in)
 	out := make([]Placed, len(in))

@@ -2,6 +2,7 @@ package kit
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
@@ -48,7 +49,15 @@ func clean(s string, lines bool) string {
 	}
 	var b strings.Builder
 	b.Grow(len(s) + 8)
+	marks := 0
 	for i, r := range s {
+		if unicode.In(r, unicode.Mn, unicode.Me) {
+			if marks++; marks > maxMarks {
+				continue
+			}
+		} else {
+			marks = 0
+		}
 		switch {
 		case r == '\n' && lines:
 			b.WriteByte('\n')
@@ -68,6 +77,10 @@ func clean(s string, lines bool) string {
 	}
 	return b.String()
 }
+
+// maxMarks is how many combining marks a letter keeps: more are not writing but
+// an attempt to fill the rows above and below.
+const maxMarks = 4
 
 // validAt tells a U+FFFD that was written from a byte that is not UTF-8.
 func validAt(s string) bool {
@@ -97,7 +110,18 @@ func Wrap(s string, w int) []string {
 // Middle shortens an identifier to w columns by leaving out its middle: people
 // compare both the beginning and the end of an ID.
 func Middle(s string, w int, ellipsis string) string {
-	s = Line(s, max(w, len(s)))
+	if room := (max(0, w) + 2) * bytesPerColumn; len(s) > 2*room {
+		// Only the ends can be seen; between them stands what makes it too wide in any case.
+		head, tail := room, len(s)-room
+		for head > 0 && !utf8.RuneStart(s[head]) {
+			head--
+		}
+		for tail < len(s) && !utf8.RuneStart(s[tail]) {
+			tail++
+		}
+		s = s[:head] + strings.Repeat(" ", w+1) + s[tail:]
+	}
+	s = clean(s, false)
 	n := ansi.StringWidth(s)
 	if n <= w {
 		return s

@@ -6,7 +6,6 @@ import (
 
 	"rollcall/sources"
 	"rollcall/tui/kit"
-	"rollcall/tui/theme"
 )
 
 // What the pane keeps at most: whichever is reached first.
@@ -114,6 +113,29 @@ func (b *buffer) row(i int) *entry {
 	return &b.lines[i]
 }
 
+// around returns a copy of the lines near the cursor, at most n to either side, with the list that shows the same of them.
+func (b *buffer) around(l kit.List, n int) (buffer, kit.List) {
+	out := buffer{only: b.only}
+	if l.Cursor < 0 || l.Cursor >= b.rows() {
+		return out, kit.List{}
+	}
+	at := l.Cursor
+	if b.only {
+		at = b.errors[at] - b.first
+	}
+	from, to := max(0, at-n), min(len(b.lines), at+n+1)
+	cut := 0 // rows that are left out before
+	for i := range from {
+		if !b.only || isError(&b.lines[i].line) {
+			cut++
+		}
+	}
+	for _, e := range b.lines[from:to] {
+		out.push(e)
+	}
+	return out, kit.List{Cursor: l.Cursor - cut, Top: max(0, l.Top-cut)}
+}
+
 // rowAt returns the shown row that is the same line as the given one, or the one nearest before it.
 func (b *buffer) rowAt(t time.Time, line string) int {
 	n := b.rows()
@@ -157,10 +179,4 @@ func (b *buffer) begins(l *sources.LogLine) bool {
 	return false
 }
 
-// plainTheme is only asked for verdicts.
-var plainTheme = theme.New(theme.Options{NoColor: true})
-
-func isError(l *sources.LogLine) bool {
-	_, _, _, v := kit.Level(plainTheme, l.Level)
-	return v == sources.Bad
-}
+func isError(l *sources.LogLine) bool { return kit.LevelVerdict(l.Level) == sources.Bad }

@@ -32,7 +32,7 @@ type Pane struct {
 
 	detail  *sources.LogLine // shown in full
 	lines   []string         // detail, wrapped
-	wrapped int              // width for which lines were wrapped
+	wrapped wrapping         // what lines were wrapped for
 	scroll  kit.Scroll
 
 	facts    sources.Facts
@@ -61,19 +61,38 @@ func New() pane.Pane { return &Pane{follow: true, moment: coalesce} }
 // ID returns pane.Logs.
 func (p *Pane) ID() pane.ID { return pane.Logs }
 
-// Title names the pane and its filter.
-func (p *Pane) Title(pane.Context) string {
-	if p.text != "" {
-		return "Logs: " + p.text
-	}
-	return "Logs"
-}
+// Title names the pane.
+func (p *Pane) Title(pane.Context) string { return "Logs" }
 
 // Capturing is true while the filter is typed.
 func (p *Pane) Capturing() bool { return p.input.Active() }
 
 // Left ends the tail and every read.
 func (p *Pane) Left() { p.stop() }
+
+// maxKept is how many lines around the cursor are kept on the way back.
+const maxKept = 1000
+
+// Keep returns the lines around the cursor, the filter, and whether they were followed.
+func (p *Pane) Keep() any {
+	kept := *p
+	kept.cancel, kept.ctx = nil, nil
+	kept.loading, kept.tailing, kept.asking = false, false, false
+	kept.buf, kept.list = p.buf.around(p.list, maxKept)
+	return kept
+}
+
+// Restore brings them back and goes on following where that was done.
+func (p *Pane) Restore(c pane.Context, kept any) tea.Cmd {
+	was, ok := kept.(Pane)
+	if !ok {
+		return p.Open(c, nil)
+	}
+	p.stop()
+	was.gen = p.gen
+	*p = was
+	return p.Refresh(c)
+}
 
 // Open shows the newest lines. The argument, a query or the words of a filter, replaces the filter.
 func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
@@ -103,7 +122,12 @@ func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 
 // Refresh starts over for a new view and takes up a tail that ended.
 func (p *Pane) Refresh(c pane.Context) tea.Cmd {
-	moved := p.view.At != c.View.At || p.view.Range != c.View.Range
+	moved := !p.view.At.Equal(c.View.At) || p.view.Range != c.View.Range
+	if c.Frozen && p.answered && p.service == c.Service && p.view.Range == c.View.Range {
+		p.stop() // what is on the screen stays on it
+		p.view = c.View
+		return nil
+	}
 	switch {
 	case p.service != c.Service:
 		p.buf.reset()
@@ -116,12 +140,12 @@ func (p *Pane) Refresh(c pane.Context) tea.Cmd {
 		return nil
 	case !p.answered || p.err != nil:
 		return p.start(c)
-	case !p.following(c):
-		return nil
-	case p.follow:
+	case p.following(c) && p.follow:
 		return p.start(c)
 	}
-	return p.tail(c)
+	// A tail that ended while the screen is held is not taken up: what passed in
+	// between would be a gap. f reads anew.
+	return nil
 }
 
 // held tells whether the screen stands still while lines arrive.
@@ -171,18 +195,18 @@ var keys = struct {
 	full, request, filter, errors, follow, clear, apply, discard, scroll, move key.Binding
 }{
 	full:    key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "whole line")),
-	request: key.NewBinding(key.WithKeys("g"), key.WithHelp("g", "open its request")),
+	request: key.NewBinding(key.WithKeys("o"), key.WithHelp("o", "open its request")),
 	filter:  key.NewBinding(key.WithKeys("/"), key.WithHelp("/", "filter: text, or LogQL from {")),
 	errors:  key.NewBinding(key.WithKeys("e"), key.WithHelp("e", "errors only")),
 	follow:  key.NewBinding(key.WithKeys("f", "end"), key.WithHelp("f", "follow the newest")),
 	clear:   key.NewBinding(key.WithKeys("x"), key.WithHelp("x", "clear filter")),
 	apply:   key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "apply")),
 	discard: key.NewBinding(key.WithKeys("esc"), key.WithHelp("esc", "keep the old filter")),
-	scroll:  key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("↑/↓", "scroll")),
-	move:    key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("↑/↓", "move, holds the screen")),
+	scroll:  key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "scroll")),
+	move:    key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "move, holds the screen")),
 }
 
-var detailOpen = key.NewBinding(key.WithKeys("enter", "g"), key.WithHelp("enter", "open its request"))
+var detailOpen = key.NewBinding(key.WithKeys("enter", "o"), key.WithHelp("enter", "open its request"))
 
 // Keys lists what the pane's keys do now.
 func (p *Pane) Keys() []key.Binding {
@@ -298,7 +322,7 @@ func (p *Pane) key(c pane.Context, k tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(k, keys.full):
 		if e := p.current(); e != nil {
 			l := e.line
-			p.detail, p.wrapped, p.scroll = &l, 0, kit.Scroll{}
+			p.detail, p.wrapped, p.scroll = &l, wrapping{}, kit.Scroll{}
 			p.hold(c)
 		}
 	case key.Matches(k, keys.request):

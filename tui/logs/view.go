@@ -8,6 +8,7 @@ import (
 
 	"rollcall/tui/kit"
 	"rollcall/tui/pane"
+	"rollcall/tui/theme"
 	"rollcall/tui/widget"
 )
 
@@ -29,9 +30,6 @@ func (p *Pane) View(c pane.Context) string {
 	}
 	h := p.listHeight(c)
 	n := p.buf.rows()
-	if !p.held(c) {
-		p.list.Cursor = n - 1
-	}
 	p.list.Clamp(n, h)
 	lines := append(make([]string, 0, c.Height), p.top(c))
 	if n == 0 {
@@ -54,7 +52,7 @@ func (p *Pane) row(c pane.Context, e *entry, selected bool) string {
 		s := kit.Summarize(&e.line)
 		e.summary = &s
 	}
-	shape, word, st, _ := kit.Level(t, e.line.Level)
+	shape, word, st := kit.Level(t, e.line.Level)
 	when := kit.ClockMillis(c, e.line.Time)
 	head := 2 + ansi.StringWidth(when) + 2 + 7 + 2
 	room := max(0, c.Width-head)
@@ -74,20 +72,23 @@ func fields(e *entry, w int) string {
 		return ""
 	}
 	var b strings.Builder
-	used := 0
+	used, id := 0, ""
 	for _, f := range e.summary.Fields {
 		if kit.Repeated(f.Key) {
 			continue
 		}
-		v := f.Value
-		if f.Key == "request_id" {
-			v = kit.Middle(v, 16, "..")
+		if f.Key == "request_id" { // long, and enter or o follow it: last
+			id = f.Value
+			continue
 		}
-		s := kit.Line("  "+f.Key+"="+v, w)
+		s := kit.Line("  "+f.Key+"="+f.Value, w)
 		b.WriteString(s)
 		if used += ansi.StringWidth(s); used > w {
-			break
+			return b.String()
 		}
+	}
+	if id != "" {
+		b.WriteString(kit.Line("  request_id="+id, w))
 	}
 	return b.String()
 }
@@ -131,13 +132,20 @@ func (p *Pane) top(c pane.Context) string {
 // status says whether the newest lines are being followed.
 func (p *Pane) status(c pane.Context) (string, lipgloss.Style) {
 	t := c.Theme
-	if !p.following(c) {
+	switch {
+	case c.Frozen:
+		return "frozen, space goes on", t.Accent
+	case !p.following(c):
 		return "not live, f follows now", t.Dim
 	}
 	if p.held(c) {
 		switch {
+		case p.missed > 0 && p.unseen == 0:
+			return "held: " + kit.Thousands(p.missed) + " passed, press f", t.Accent
 		case p.missed > 0:
 			return "held: " + kit.Thousands(p.unseen) + " newer, " + kit.Thousands(p.missed) + " more passed, press f", t.Accent
+		case !p.tailing && !p.loading:
+			return "held, f reads what came since", t.Accent
 		case p.unseen > 0:
 			return "held: " + kit.Thousands(p.unseen) + " newer, press f", t.Accent
 		}
@@ -225,7 +233,7 @@ func (p *Pane) words(c pane.Context) []string {
 		say(t.Dim, "Press e to see all lines.")
 	case p.text != "":
 		say(t.Plain, "No line "+where+" matches "+p.text)
-		say(t.Dim, "Press x to clear the filter, / to change it, + for a longer range.")
+		say(t.Dim, "Press x to clear the filter, / to change it, - for a longer range.")
 	default:
 		say(t.Plain, "No log lines "+where+".")
 		say(t.Dim, "Asked with "+p.sent+" If that is not the service's own, set logs: in the configuration.")
@@ -233,14 +241,20 @@ func (p *Pane) words(c pane.Context) []string {
 	return out
 }
 
+// wrapping is what the wrapped lines of the detail depend on.
+type wrapping struct {
+	width int
+	local bool
+	theme *theme.Theme
+}
+
 // viewDetail draws one line in full.
 func (p *Pane) viewDetail(c pane.Context) string {
-	if p.wrapped != c.Width {
-		p.lines, p.wrapped = kit.LogDetail(c, p.detail, c.Width), c.Width
+	if on := (wrapping{c.Width, c.LocalTime, c.Theme}); p.wrapped != on {
+		p.lines, p.wrapped = kit.LogDetail(c, p.detail, c.Width), on
 	}
 	h := c.Height
 	p.scroll.Clamp(len(p.lines), h)
 	out := kit.Window(p.lines, p.scroll.Top, h)
 	return widget.Block(strings.Join(out, "\n"), c.Width, h, c.Theme.Glyphs.Ellipsis)
 }
-

@@ -7,6 +7,7 @@ package request
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"charm.land/bubbles/v2/key"
@@ -68,8 +69,7 @@ type detail struct {
 	lines  func(c pane.Context, w int) []string
 	scroll kit.Scroll
 	made   []string
-	width  int
-	local  bool
+	on     textKey // what made was made for
 	copied string
 }
 
@@ -88,16 +88,8 @@ func New() pane.Pane { return &Pane{} }
 // ID returns pane.Request.
 func (p *Pane) ID() pane.ID { return pane.Request }
 
-// Title names the pane and the request.
-func (p *Pane) Title(pane.Context) string {
-	switch {
-	case p.view != nil && p.view.Request.ID != "":
-		return "Request " + p.view.Request.ID
-	case p.id != "":
-		return "Request " + p.id
-	}
-	return "Request"
-}
+// Title names the pane; which request it is stands in the head.
+func (p *Pane) Title(pane.Context) string { return "Request" }
 
 // Capturing is always false: nothing is typed here.
 func (p *Pane) Capturing() bool { return false }
@@ -112,6 +104,32 @@ func (p *Pane) stop() {
 	}
 	p.loading = false
 	p.gen++
+}
+
+// maxKept is how many spans a request may have to be kept on the way back; a larger one is read again.
+const maxKept = 2000
+
+// Keep returns the request and what was looked at in it.
+func (p *Pane) Keep() any {
+	kept := *p
+	kept.cancel, kept.loading = nil, false
+	kept.closed, kept.texts = maps.Clone(p.closed), nil
+	if kept.view != nil && len(kept.view.Spans) > maxKept {
+		kept.view, kept.trace, kept.shown, kept.detail = nil, nil, nil, nil
+	}
+	return kept
+}
+
+// Restore brings it back and looks for what has arrived since.
+func (p *Pane) Restore(c pane.Context, kept any) tea.Cmd {
+	was, ok := kept.(Pane)
+	if !ok {
+		return p.Open(c, nil)
+	}
+	p.stop()
+	was.gen = p.gen
+	*p = was
+	return p.Refresh(c)
 }
 
 // Open shows the request with the given request, trace or response ID.
@@ -131,6 +149,11 @@ func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 
 // Refresh looks for what arrives late: spans, evaluations, log lines. A settled request is left alone.
 func (p *Pane) Refresh(c pane.Context) tea.Cmd {
+	if p.service != c.Service && p.id != "" {
+		// Another service may know the same ID; the old answer is not its.
+		*p = Pane{id: p.id, service: c.Service, gen: p.gen, cancel: p.cancel}
+		return p.read(c)
+	}
 	if p.id == "" || p.loading || c.Frozen && p.view != nil {
 		return nil
 	}
@@ -285,8 +308,8 @@ var keys = struct {
 	left:   key.NewBinding(key.WithKeys("left")),
 	right:  key.NewBinding(key.WithKeys("right")),
 	enter:  key.NewBinding(key.WithKeys("enter")),
-	move:   key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("↑/↓", "move")),
-	scroll: key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("↑/↓", "scroll")),
+	move:   key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "move")),
+	scroll: key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "scroll")),
 }
 
 func help(b key.Binding, k, words string) key.Binding {
@@ -305,13 +328,13 @@ func (p *Pane) Keys() []key.Binding {
 	out := []key.Binding{keys.next}
 	switch p.focus {
 	case secTrace:
-		out = append(out, help(keys.enter, "enter", "span"), help(keys.left, "←/→", "close, open"))
+		out = append(out, help(keys.enter, "enter", "span"), help(keys.left, "left/right", "close, open"))
 	case secLogs:
 		out = append(out, help(keys.enter, "enter", "whole line"))
 	case secAlike:
 		out = append(out, help(keys.enter, "enter", "open request"))
 	case secContent:
-		out = append(out, help(keys.left, "←/→", "other piece"), help(keys.enter, "enter", "alone"))
+		out = append(out, help(keys.left, "left/right", "other piece"), help(keys.enter, "enter", "alone"))
 	default:
 		out = append(out, help(keys.enter, "enter", "alone"))
 	}

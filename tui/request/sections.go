@@ -106,7 +106,7 @@ func verdictLines(c pane.Context, r *sources.Request, w int) []string {
 		s := &r.Scores[i]
 		value := "not a number"
 		if s.Value.OK {
-			value = strconv.FormatFloat(s.Value.V, 'f', 2, 64)
+			value = kit.Score(s.Value.V)
 		}
 		add(scoreVerdict(s.Label), s.Evaluator, joinWords(value, s.Label, s.Explanation))
 	}
@@ -144,6 +144,9 @@ func verdictLines(c pane.Context, r *sources.Request, w int) []string {
 }
 
 func scoreVerdict(label string) sources.Verdict {
+	if len(label) > 16 {
+		return ""
+	}
 	switch strings.ToLower(label) {
 	case "fail", "failed", "bad", "incorrect", "unsafe":
 		return sources.Bad
@@ -167,7 +170,7 @@ func timing(r *sources.Request, ascii bool) string {
 		out = append(out, kit.Seconds(r.Latency, ascii))
 	}
 	if r.TTFT.OK {
-		out = append(out, "first token after "+kit.Seconds(r.TTFT, ascii))
+		out = append(out, "ttft "+kit.Seconds(r.TTFT, ascii))
 	}
 	return strings.Join(out, ", ")
 }
@@ -276,7 +279,7 @@ func versionLines(c pane.Context, v *sources.RequestView, w int) []string {
 		if !d.At.IsZero() {
 			words += ", " + kit.Clock(c, d.At)
 			if ago := r.Time.Sub(d.At); ago > 0 {
-				words += ", " + kit.Span(ago) + " before this request"
+				words += ", " + widget.Span(ago) + " before this request"
 			}
 		}
 		for _, l := range kit.Wrap(joinWords(words, d.Evidence), max(8, w-4)) {
@@ -398,11 +401,12 @@ func (p *Pane) pieceTabs(t *theme.Theme) string {
 		if i > 0 {
 			b.WriteString(" ")
 		}
+		name = kit.Line(name, 16)
 		if i == p.piece {
-			b.WriteString(t.Accent.Render("[" + kit.Line(name, 16) + "]"))
+			b.WriteString(t.Accent.Render("[" + name + "]"))
 			continue
 		}
-		b.WriteString(t.Dim.Render(" " + kit.Line(name, 16) + " "))
+		b.WriteString(t.Dim.Render(name))
 	}
 	return b.String()
 }
@@ -428,6 +432,7 @@ func sourceLines(c pane.Context, v *sources.RequestView, w int) []string {
 func alikeLine(c pane.Context, r *sources.Request, selected bool, w int) string {
 	t := c.Theme
 	shape, st, words := requests.Outcome(t, r)
+	words = kit.Line(words, w)
 	cursor := "  "
 	if selected {
 		cursor = widget.Fit(t.Glyphs.Cursor, 2, "")

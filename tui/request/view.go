@@ -1,6 +1,7 @@
 package request
 
 import (
+	"slices"
 	"strings"
 
 	"charm.land/lipgloss/v2"
@@ -68,16 +69,33 @@ func (p *Pane) layout(c pane.Context) []block {
 		return p.stack(c, []section{secTrace, secLogs, secVerdicts, secVersions, secContent, secAlike}, 0, top, c.Width, h)
 	}
 	left := max(70, c.Width*56/100)
-	out := p.stack(c, []section{secTrace, secLogs, secAlike}, 0, top, left, h)
-	return append(out, p.stack(c, []section{secVerdicts, secVersions, secContent}, left+2, top, c.Width-left-2, h)...)
+	a, b := []section{secTrace, secLogs, secAlike}, []section{secVerdicts, secVersions, secContent}
+	free := h - 7 // titles, time axis, log marks, empty lines
+	for _, s := range a {
+		free -= p.length(c, s, left)
+	}
+	if free > min(12, p.length(c, secContent, left)) { // a tall screen: text reads better in the wider column
+		a, b = []section{secTrace, secLogs, secContent, secAlike}, b[:2]
+	}
+	out := p.stack(c, a, 0, top, left, h)
+	return append(out, p.stack(c, b, left+2, top, c.Width-left-2, h)...)
+}
+
+// coreLines is how many lines of the versions stand before the list of every column.
+func coreLines(lines []string) int {
+	if i := slices.Index(lines, ""); i >= 0 {
+		return i
+	}
+	return len(lines)
 }
 
 // stack places sections below each other: each gets what it needs to be of use,
-// then what it wants, in order; the last takes what is left.
+// then what it wants, in order; one takes what is left.
 func (p *Pane) stack(c pane.Context, secs []section, x, y, w, h int) []block {
 	want := make([]int, len(secs))
 	give := make([]int, len(secs))
 	spare := h
+	least := [secCount]int{secTrace: 14, secLogs: 6, secVerdicts: 9, secVersions: 10, secContent: 7, secAlike: 4}
 	for i, s := range secs {
 		b := block{sec: s, w: w}
 		n := p.length(c, s, w)
@@ -85,20 +103,35 @@ func (p *Pane) stack(c pane.Context, secs []section, x, y, w, h int) []block {
 		if s == secTrace && len(p.view.Logs.Lines) > 0 {
 			want[i]++
 		}
-		if s == secVersions { // the list of every column is for the one who scrolls
-			want[i] = min(want[i], 11+2*len(p.view.Diff))
+		least := least[s]
+		if s == secVersions {
+			least = 1 + coreLines(p.text(c, s, w))
 		}
-		give[i] = min(want[i], max(3, h/(len(secs)+1)))
+		give[i] = min(want[i], least)
 		spare -= give[i]
 	}
-	for i := range secs {
-		more := max(0, min(spare, want[i]-give[i]))
-		give[i] += more
-		spare -= more
+	for ; spare < 0; spare++ { // not even that: the largest gives first
+		most := 0
+		for i := range give {
+			if give[i] > give[most] {
+				most = i
+			}
+		}
+		give[most]--
 	}
-	if spare > 0 {
-		give[len(give)-1] += spare
+	last := len(secs) - 1
+	for _, whole := range []bool{false, true} {
+		for i, s := range secs {
+			if s == secVersions && !whole {
+				last = i // the list of every column is for the one who scrolls: it gets what nobody else wants
+				continue
+			}
+			more := max(0, min(spare, want[i]-give[i]))
+			give[i] += more
+			spare -= more
+		}
 	}
+	give[last] += spare
 	out := make([]block, 0, len(secs))
 	for i, s := range secs {
 		hh := min(give[i], h)
@@ -281,7 +314,7 @@ func (p *Pane) noLogs() string {
 func (p *Pane) logLine(c pane.Context, l *sources.LogLine, selected bool, w int) string {
 	t := c.Theme
 	s := kit.Summarize(l)
-	shape, word, st, _ := kit.Level(t, l.Level)
+	shape, word, st := kit.Level(t, l.Level)
 	cursor := "  "
 	if selected {
 		cursor = widget.Fit(t.Glyphs.Cursor, 2, "")
@@ -323,6 +356,12 @@ func (p *Pane) title(c pane.Context, b block, focused bool) string {
 			words = t.Dim.Render(kit.Count(n, "request") + " that failed the same way")
 		}
 	}
+	if below := p.length(c, b.sec, b.w) - p.lists[b.sec].Top - p.scroll[b.sec].Top - p.rows(b); below > 0 {
+		if words != "" {
+			words += t.Dim.Render(", ")
+		}
+		words += t.Dim.Render(kit.Thousands(below) + " more below")
+	}
 	s := mark + name + " "
 	if words != "" {
 		s += " " + words + " "
@@ -334,12 +373,7 @@ func (p *Pane) title(c pane.Context, b block, focused bool) string {
 	return s + t.Dim.Render(strings.Repeat(rule(c), b.w-n))
 }
 
-func rule(c pane.Context) string {
-	if s := c.Theme.Glyphs.Border.Top; s != "" {
-		return s
-	}
-	return "-"
-}
+func rule(c pane.Context) string { return c.Theme.Glyphs.Border.Top }
 
 func logWords(f sources.Facts, n int) string {
 	s := kit.Count(n, "line")
@@ -380,7 +414,7 @@ func (p *Pane) head(c pane.Context) []string {
 	}
 	if !r.Time.IsZero() {
 		first = append(first, kit.Piece{Text: kit.Moment(c, r.Time), Style: t.Plain},
-			kit.Piece{Text: kit.Ago(c.View.End(c.Now).Sub(r.Time)), Style: t.Dim})
+			kit.Piece{Text: kit.Ago(c.Now.Sub(r.Time)), Style: t.Dim})
 	}
 	if r.Environment != "" {
 		first = append(first, kit.Piece{Text: r.Environment, Style: t.Dim})
@@ -549,8 +583,8 @@ func (p *Pane) detailHeight(c pane.Context) int { return max(1, c.Height-3) }
 func (p *Pane) viewDetail(c pane.Context) []string {
 	t := c.Theme
 	d := p.detail
-	if d.width != c.Width || d.local != c.LocalTime {
-		d.made, d.width, d.local = d.lines(c, c.Width), c.Width, c.LocalTime
+	if on := (textKey{width: c.Width, local: c.LocalTime, theme: c.Theme}); d.on != on {
+		d.made, d.on = d.lines(c, c.Width), on
 	}
 	h := p.detailHeight(c)
 	d.scroll.Clamp(len(d.made), h)

@@ -22,7 +22,7 @@ func strokesOf(t *theme.Theme) strokes {
 	if t.Options.ASCII {
 		return strokes{full: "=", left: "=", right: "=", before: "<", after: ">", open: "- ", closed: "+ ", leaf: "  "}
 	}
-	return strokes{full: "━", left: "╸", right: "╺", before: "◂", after: "▸", open: "▾ ", closed: "▸ ", leaf: "  "}
+	return strokes{full: "▄", left: "▖", right: "▗", before: "◂", after: "▸", open: "▾ ", closed: "▸ ", leaf: "  "}
 }
 
 // grid is how the columns of the waterfall are shared out; log marks use the same.
@@ -177,7 +177,7 @@ func (t *trace) marks(c pane.Context, lines []sources.LogLine, selected int, g g
 	th := c.Theme
 	cells := make([]sources.Verdict, g.bar)
 	for i := range lines {
-		_, _, _, v := kit.Level(th, lines[i].Level)
+		v := kit.LevelVerdict(lines[i].Level)
 		col := t.column(lines[i].Time.UnixNano(), g)
 		if cells[col] == "" || v.Worse(cells[col]) {
 			cells[col] = v

@@ -56,13 +56,8 @@ func New() pane.Pane { return &Pane{limit: pageRows} }
 // ID returns pane.Requests.
 func (p *Pane) ID() pane.ID { return pane.Requests }
 
-// Title names the pane and its filter.
-func (p *Pane) Title(pane.Context) string {
-	if p.text != "" {
-		return "Requests: " + p.text
-	}
-	return "Requests"
-}
+// Title names the pane.
+func (p *Pane) Title(pane.Context) string { return "Requests" }
 
 // Capturing is true while the filter is typed.
 func (p *Pane) Capturing() bool { return p.input.Active() }
@@ -79,12 +74,32 @@ func (p *Pane) stop() {
 	p.gen++
 }
 
+// Keep returns the rows, the filter and the selection.
+func (p *Pane) Keep() any {
+	kept := *p
+	kept.cancel, kept.loading = nil, false
+	return kept
+}
+
+// Restore brings them back and reads the same rows again.
+func (p *Pane) Restore(c pane.Context, kept any) tea.Cmd {
+	was, ok := kept.(Pane)
+	if !ok {
+		return p.Open(c, nil)
+	}
+	p.stop()
+	was.gen = p.gen
+	*p = was
+	return p.Refresh(c)
+}
+
 // Open shows the newest rows. The argument, a filter or the words of one, replaces the filter.
 func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 	p.input.Close()
 	switch arg := arg.(type) {
 	case sources.RequestFilter:
 		p.text = text(arg, when(c))
+		p.list, p.selected = kit.List{}, ""
 	case string:
 		if _, err := parse(arg, when(c)); err != nil {
 			p.input.Open(arg)
@@ -94,6 +109,7 @@ func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 			}
 		} else {
 			p.text = arg
+			p.list, p.selected = kit.List{}, ""
 		}
 	}
 	return p.newest(c)
@@ -106,10 +122,15 @@ func (p *Pane) Refresh(c pane.Context) tea.Cmd {
 		p.list = kit.List{}
 		return p.newest(c)
 	}
-	if p.view.At != c.View.At || p.view.Range != c.View.Range {
+	if c.Frozen && p.answered && p.view.Range == c.View.Range && (p.view.Live() || p.view.At.Equal(c.View.At)) {
+		p.stop() // what is on the screen stays on it
+		p.view = c.View
+		return nil
+	}
+	if !p.view.At.Equal(c.View.At) || p.view.Range != c.View.Range {
 		return p.newest(c)
 	}
-	if p.loading || c.Frozen && p.answered && p.err == nil {
+	if p.loading {
 		return nil
 	}
 	return p.read(c, p.anchor)
@@ -209,11 +230,11 @@ func (p *Pane) take(c pane.Context, a answer) {
 	} else if a.facts {
 		p.newer, p.more = a.newer, a.more
 	}
-	p.place(c, last)
+	p.place(c, last, a.anchor.IsZero())
 }
 
 // place finds the selected row again; when it is gone, the next older one.
-func (p *Pane) place(c pane.Context, last time.Time) {
+func (p *Pane) place(c pane.Context, last time.Time, newest bool) {
 	offset := p.list.Cursor - p.list.Top
 	at := -1
 	for i := range p.rows {
@@ -235,6 +256,9 @@ func (p *Pane) place(c pane.Context, last time.Time) {
 	}
 	p.list.Cursor = max(0, at)
 	p.list.Top = p.list.Cursor - offset
+	if newest {
+		p.list.Top = 0 // as much of the newest as can be seen together with the selected row
+	}
 	p.clamp(c)
 }
 
@@ -281,25 +305,24 @@ func (p *Pane) CopyText(pane.Context) (string, string) {
 }
 
 var keys = struct {
-	open, bad, filter, clear, home, move  key.Binding
-	apply, complete, cancelInput, openSel key.Binding
+	open, bad, filter, clear, home, move key.Binding
+	apply, complete, discard             key.Binding
 }{
-	open:        key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "open request")),
-	bad:         key.NewBinding(key.WithKeys("b"), key.WithHelp("b", "bad only")),
-	filter:      key.NewBinding(key.WithKeys("/"), key.WithHelp("/", "filter")),
-	clear:       key.NewBinding(key.WithKeys("x"), key.WithHelp("x", "clear filter")),
-	home:        key.NewBinding(key.WithKeys("home"), key.WithHelp("home", "newest")),
-	move:        key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("↑/↓", "move")),
-	apply:       key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "apply")),
-	complete:    key.NewBinding(key.WithKeys("tab"), key.WithHelp("tab", "complete")),
-	cancelInput: key.NewBinding(key.WithKeys("esc"), key.WithHelp("esc", "keep the old filter")),
-	openSel:     key.NewBinding(key.WithKeys("g"), key.WithHelp("g", "open request")),
+	open:     key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "open request")),
+	bad:      key.NewBinding(key.WithKeys("b"), key.WithHelp("b", "bad only")),
+	filter:   key.NewBinding(key.WithKeys("/"), key.WithHelp("/", "filter")),
+	clear:    key.NewBinding(key.WithKeys("x"), key.WithHelp("x", "clear filter")),
+	home:     key.NewBinding(key.WithKeys("home"), key.WithHelp("home", "newest")),
+	move:     key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "move")),
+	apply:    key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "apply")),
+	complete: key.NewBinding(key.WithKeys("tab"), key.WithHelp("tab", "complete")),
+	discard:  key.NewBinding(key.WithKeys("esc"), key.WithHelp("esc", "keep the old filter")),
 }
 
 // Keys lists what the pane's keys do now.
 func (p *Pane) Keys() []key.Binding {
 	if p.input.Active() {
-		return []key.Binding{keys.apply, keys.complete, keys.cancelInput}
+		return []key.Binding{keys.apply, keys.complete, keys.discard}
 	}
 	out := []key.Binding{keys.open, keys.filter, keys.bad}
 	if p.text != "" {
@@ -386,7 +409,7 @@ func (p *Pane) key(c pane.Context, k tea.KeyPressMsg) tea.Cmd {
 		p.list = kit.List{}
 		p.selected = ""
 		return p.newest(c)
-	case key.Matches(k, keys.open), key.Matches(k, keys.openSel):
+	case key.Matches(k, keys.open):
 		return p.openSelected()
 	default:
 		if by, ok := kit.Step(k, len(p.rows), tableHeight(c)); ok {

@@ -161,12 +161,12 @@ func (p *Pane) words(c pane.Context) []string {
 	tokens, _ := split(p.text)
 	switch {
 	case len(tokens) == 1 && tokens[0] == badWord:
-		return say(t.Plain, "No bad requests "+where+".", "Press b to see all, + for a longer range.")
+		return say(t.Plain, "No bad requests "+where+".", "Press b to see all, - for a longer range.")
 	case len(tokens) > 0:
-		return say(t.Plain, "No request "+where+" matches "+p.text+".", "Press x to clear the filter, / to change it, + for a longer range.")
+		return say(t.Plain, "No request "+where+" matches "+p.text+".", "Press x to clear the filter, / to change it, - for a longer range.")
 	}
 	return say(t.Plain, "No requests "+where+".",
-		"Requests come from traces sent to rollcall's OTLP endpoint. Press + for a longer range; if it stays empty, rollcall doctor says what arrives.")
+		"Requests come from traces sent to rollcall's OTLP endpoint. Press - for a longer range; if it stays empty, rollcall doctor says what arrives.")
 }
 
 // table is the columns with what their cells say.
@@ -224,10 +224,10 @@ func measure(rows []sources.Request, c pane.Context) table {
 	add(kit.Column{Title: "time " + kit.Zone(c), Min: wide}, wide, func(r *sources.Request, c pane.Context) kit.Cell {
 		return kit.Cell{Text: kit.Local(c, r.Time).Format(layout), Style: c.Theme.Dim}
 	})
-	add(kit.Column{Title: "request", Min: 12, Cut: kit.Middle}, 36, plain(keyOf))
+	add(kit.Column{Title: "request", Min: 12, Cut: kit.Middle}, 22, plain(keyOf))
 	add(kit.Column{Title: "outcome", Min: 15}, 36, outcome)
 	add(kit.Column{Title: "route", Rank: 2, Min: 8}, 28, plain(func(r *sources.Request) string { return r.Route }))
-	add(kit.Column{Title: "tenant", Rank: 4, Min: 6}, 20, plain(func(r *sources.Request) string { return r.Tenant }))
+	add(kit.Column{Title: "tenant", Rank: 4, Min: 8}, 20, plain(func(r *sources.Request) string { return r.Tenant }))
 	add(kit.Column{Title: "prompt", Rank: 3, Min: 6}, 18, plain(func(r *sources.Request) string { return r.Prompt }))
 	add(kit.Column{Title: "model", Rank: 6, Min: 10}, 28, plain(func(r *sources.Request) string { return r.Model }))
 	add(kit.Column{Title: "served", Rank: 12, Min: 10}, 28, plain(func(r *sources.Request) string { return r.ModelServed }))

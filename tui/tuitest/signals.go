@@ -1,6 +1,7 @@
 package tuitest
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -53,10 +54,10 @@ func defs() []def {
 		{"queue_wait", "queue wait p95", h, sources.Seconds, up, .018, .02, .1, 1, 5, ok, "under 1 s", "", nil},
 		{"queue_dropped", "queue drops", h, sources.PerSecond, up, 0, 0, 0, .1, 1, ok, "none", "", nil},
 
-		{"schema_fail", "schema fail", q, sources.Ratio, up, .012, .091, .1, .02, .05, bad, "9.1% over 5%", "", nil},
-		{"feedback", "feedback up", q, sources.Ratio, down, .86, .71, .02, .8, .7, watch, "71% under 80%", "", nil},
+		{"schema_fail", "schema fail", q, sources.Ratio, up, .012, .0915, .03, .02, .05, bad, "%.1f%% over 5%%", "", nil},
+		{"feedback", "feedback up", q, sources.Ratio, down, .86, .71, .02, .8, .7, watch, "%.0f%% under 80%%", "", nil},
 		{"complaints", "complaints", q, sources.PerMille, up, .8, 2.1, .1, 3, 8, ok, "under 3‰", "", nil},
-		{"eval_score", "eval score", q, sources.Score, down, .88, .81, .01, .82, .7, watch, "0.81 under 0.82", "groundedness", []sources.Part{
+		{"eval_score", "eval score", q, sources.Score, down, .88, .81, .01, .82, .7, watch, "%.2f under 0.82", "groundedness", []sources.Part{
 			{Name: "groundedness", Value: .81, Verdict: watch, N: 412}, {Name: "relevance", Value: .88, Verdict: ok, N: 412},
 		}},
 		{"retrieval_hit", "retrieval hit", q, sources.Ratio, down, .941, .94, .01, .85, .7, ok, "over 85%", "", nil},
@@ -180,7 +181,11 @@ func Snapshot(service string, v sources.View, now time.Time) *signal.Snapshot {
 		if d.verdict != sources.Bad && d.verdict != sources.Watch {
 			r.Verdict, r.Why = d.verdict, d.why
 		} else if broken {
-			r.Verdict, r.Why, r.Since, r.N = d.verdict, d.why, ChangeAt.Add(2*time.Minute), 4944
+			shown := r.Value
+			if d.unit == sources.Ratio {
+				shown *= 100
+			}
+			r.Verdict, r.Why, r.Since = d.verdict, fmt.Sprintf(d.why, shown), ChangeAt.Add(2*time.Minute)
 		}
 		if broken || d.verdict == sources.OK {
 			r.Parts = d.parts

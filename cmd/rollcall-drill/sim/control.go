@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,9 @@ var (
 )
 
 var budgetScopes = [...]string{"day", "period", "hour", "user_hour", "request"}
+
+// spentScopes are the budgets that add up and so can be used up, as spend keeps them.
+var spentScopes = [...]string{"day", "period", "hour"}
 
 func budgetIndex(scope string) int { return slices.Index(budgetScopes[:], scope) }
 
@@ -352,6 +356,16 @@ func (c *Control) SetBudget(scope string, usd float64, enforce bool) error {
 	c.set.budgets[i] = usd
 	c.set.enforce[scope] = enforce
 	return nil
+}
+
+// leave sets budgets to what was spent so far and something on top.
+func (c *Control) leave(left, spent map[string]float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for scope, usd := range left {
+		c.set.budgets[budgetIndex(scope)] = math.Ceil(spent[scope] + usd)
+		c.revision++
+	}
 }
 
 // SetCanary sets the share of traffic that the canary gets; 0 ends it.

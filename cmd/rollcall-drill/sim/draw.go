@@ -20,14 +20,14 @@ type featureSet struct {
 }
 
 const (
-	callTimeout   = 15.0 // seconds until a call is given up
-	toolSeconds   = 0.18
-	searchTopK    = 5
-	maxCalls      = 60
-	outputLimit   = 1200
-	prefixShare   = 0.62 // of the input that the provider can cache
-	promptFeedback = 0.3 // share of feedback that comes with the answer
-	growthPerCall = 380  // tokens by which an agent's context grows per call
+	callTimeout    = 15.0 // seconds until a call is given up
+	toolSeconds    = 0.18
+	searchTopK     = 5
+	maxCalls       = 60
+	outputLimit    = 1200
+	prefixShare    = 0.62 // of the input that the provider can cache
+	promptFeedback = 0.3  // share of feedback that comes with the answer
+	growthPerCall  = 380  // tokens by which an agent's context grows per call
 )
 
 // draw decides everything about a request. q has its identity, time,

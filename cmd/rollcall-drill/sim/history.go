@@ -159,11 +159,10 @@ func (c *Control) liveAt(t time.Time) Versions {
 	return v
 }
 
-// Spent is what was spent by now in the running day, hour and month.
-func (e *Engine) Spent() map[string]float64 {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return map[string]float64{"day": e.spend.day, "hour": e.spend.hour, "period": e.spend.period}
+// End hands over to the live part: budgets of which a certain amount is left
+// are measured by what history spent.
+func (h *History) End() {
+	h.e.cfg.Control.leave(h.e.cfg.Scenario.Left, h.e.spend.byScope())
 }
 
 type nowhere struct{}

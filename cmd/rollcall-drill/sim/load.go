@@ -51,9 +51,9 @@ type load struct {
 }
 
 const (
-	workers       = 230.0
+	workers       = 140.0
 	callsPerMin   = 5200.0
-	tokensPerMin  = 11e6
+	tokensPerMin  = 14e6
 	memory        = 1.0 / 30
 	usualSeconds  = 1.9
 	maxSqueeze    = 0.85
@@ -156,10 +156,15 @@ func (s *spend) add(at time.Time, usd float64) {
 	roll(&s.hour, &s.hourOf, at.Truncate(time.Hour))
 }
 
+func (s *spend) byScope() map[string]float64 {
+	return map[string]float64{"day": s.day, "period": s.period, "hour": s.hour}
+}
+
 // over tells whether a budget that is enforced is used up.
 func (s *spend) over(set settings) bool {
-	for i, spent := range [...]float64{s.day, s.period, s.hour} {
-		if set.enforce[budgetScopes[i]] && spent >= set.budgets[i] {
+	spent := s.byScope()
+	for _, scope := range spentScopes {
+		if set.enforce[scope] && spent[scope] >= set.budgets[budgetIndex(scope)] {
 			return true
 		}
 	}

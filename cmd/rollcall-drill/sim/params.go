@@ -7,32 +7,32 @@ type Param int
 // The parameters. Probabilities are per request unless said otherwise, times
 // are medians in seconds.
 const (
-	Traffic      Param = iota // weight of arrivals
-	TopCaller                 // probability that the busiest user of the tenant asks
-	Denied                    // access denied
-	Timeout                   // the provider does not answer in time
-	ProviderErr               // the provider answers 5xx
-	RateLimited               // the provider answers 429
-	ToolErr                   // a tool call fails
-	SchemaFail                // of validated answers
-	CutOff                    // of answers: stopped by the token limit
-	Refusal                   // of answers
-	FilterMask                // of answers: the filter masks a part
-	FilterBlock               // of answers: the filter blocks it
-	Jailbreak                 // the user tries to break the rules
-	Leak                      // of answers: someone else's personal data gets in
-	RetrievalMiss             // of retrievals: nothing relevant
-	Feedback                  // of answers: the user says up or down
-	FeedbackDown              // of feedback: down
-	Complaint                 // of answers
-	EvalRate                  // of answers: evaluated online
-	Groundedness              // mean score
-	Helpfulness               // mean score
-	Harmlessness              // mean score
-	CacheExact                // hit rate of look-ups
-	CacheSemantic             // hit rate of look-ups
-	CacheProvider             // hit rate per LLM call
-	Fallback                  // of failed LLM calls: the fallback model answers
+	Traffic       Param = iota // weight of arrivals
+	TopCaller                  // probability that the busiest user of the tenant asks
+	Denied                     // access denied
+	Timeout                    // the provider does not answer in time
+	ProviderErr                // the provider answers 5xx
+	RateLimited                // the provider answers 429
+	ToolErr                    // a tool call fails
+	SchemaFail                 // of validated answers
+	CutOff                     // of answers: stopped by the token limit
+	Refusal                    // of answers
+	FilterMask                 // of answers: the filter masks a part
+	FilterBlock                // of answers: the filter blocks it
+	Jailbreak                  // the user tries to break the rules
+	Leak                       // of answers: someone else's personal data gets in
+	RetrievalMiss              // of retrievals: nothing relevant
+	Feedback                   // of answers: the user says up or down
+	FeedbackDown               // of feedback: down
+	Complaint                  // of answers
+	EvalRate                   // of answers: evaluated online
+	Groundedness               // mean score
+	Helpfulness                // mean score
+	Harmlessness               // mean score
+	CacheExact                 // hit rate of look-ups
+	CacheSemantic              // hit rate of look-ups
+	CacheProvider              // hit rate per LLM call
+	Fallback                   // of failed LLM calls: the fallback model answers
 	Preprocess
 	Embed
 	VectorSearch
@@ -221,3 +221,6 @@ const (
 	Environment = "prod"
 	Provider    = "openai"
 )
+
+// Regions names where the service runs.
+func Regions() []string { return regionNames() }

@@ -2,6 +2,8 @@ package sim
 
 import (
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -38,21 +40,25 @@ func (d decoder) scenario(n ast.Node, s *Scenario) {
 				s.Features[key] = d.bool(v, "features: "+key)
 			})
 		},
-		"budgets": func(v ast.Node) {
-			s.Budgets = map[string]float64{}
-			d.each(v, "budgets", func(key string, k, v ast.Node) {
-				if budgetIndex(key) < 0 {
-					d.fail(k, "budgets: unknown scope %q; known are day, period, hour, user_hour, request", key)
-				}
-				s.Budgets[key] = d.number(v, "budgets: "+key)
-			})
-		},
+		"budgets": func(v ast.Node) { s.Budgets = d.budgets(v, "budgets", budgetScopes[:]) },
+		"left":    func(v ast.Node) { s.Left = d.budgets(v, "left", spentScopes[:]) },
 		"enforce": func(v ast.Node) {
 			d.list(v, "enforce", func(v ast.Node) {
-				s.Enforce = append(s.Enforce, d.one(v, "enforce", budgetScopes[:]))
+				s.Enforce = append(s.Enforce, d.one(v, "enforce", spentScopes[:]))
 			})
 		},
 	})
+}
+
+func (d decoder) budgets(n ast.Node, what string, scopes []string) map[string]float64 {
+	out := map[string]float64{}
+	d.each(n, what, func(key string, k, v ast.Node) {
+		if !slices.Contains(scopes, key) {
+			d.fail(k, "%s: unknown scope %q; known are %s", what, key, strings.Join(scopes, ", "))
+		}
+		out[key] = d.number(v, what+": "+key)
+	})
+	return out
 }
 
 func (d decoder) rollout(n ast.Node) (r Rollout) {
@@ -215,4 +221,3 @@ func regionNames() (out []string) {
 	}
 	return out
 }
-

@@ -79,6 +79,7 @@ type Scenario struct {
 	Served      []Served
 	Features    map[string]bool    // switched at the start
 	Budgets     map[string]float64 // other budgets than usual
+	Left        map[string]float64 // what is left of budgets at the start
 	Enforce     []string           // budgets that refuse requests when they are used up
 }
 

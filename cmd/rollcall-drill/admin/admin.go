@@ -1,0 +1,374 @@
+// Package admin is the HTTP API through which people and runbooks steer the
+// simulated service: the pins of its five components (compare-and-set),
+// features, queueing, budgets, the canary, and the eval suite.
+//
+//	GET  /v1/pins                        all pins
+//	GET  /v1/pins/{component}            one pin; the ETag names its revision
+//	PUT  /v1/pins/{component}            {"version": "v13"}; needs If-Match
+//	GET  /v1/pins/{component}/versions   what it can be set to, and which was last good
+//	GET  /v1/features                    what is on
+//	PUT  /v1/features/{name}             {"enabled": false}
+//	GET  /v1/queueing, PUT               {"enabled": true, "max_depth": 400}
+//	GET  /v1/budgets                     US dollars by scope
+//	PUT  /v1/budgets/{scope}             {"usd": 9000, "enforce": true}
+//	GET  /v1/canary, PUT                 {"share": 0.1}; 0 ends it
+//	POST /v1/evals                       runs the eval suite against what is live
+//	GET  /v1/state                       everything, with scenario and service time
+//
+// Errors are {"error": "..."} with a status that says whose fault it was.
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"rollcall/cmd/rollcall-drill/sim"
+)
+
+// maxBody is far more than any body that the API takes.
+const maxBody = 16 << 10
+
+// Info is what the drill says about itself in /v1/state.
+type Info struct {
+	Service  string    `json:"service"`
+	Scenario string    `json:"scenario"`
+	Seed     int64     `json:"seed"`
+	Speed    float64   `json:"speed"`
+	Start    time.Time `json:"start"`
+}
+
+// Evaluator runs the eval suite against what is live.
+type Evaluator interface{ Evaluate() sim.EvalRun }
+
+type api struct {
+	control *sim.Control
+	evals   Evaluator
+	info    Info
+	now     func() time.Time
+	log     *slog.Logger
+}
+
+// Handler serves the admin API.
+func Handler(c *sim.Control, e Evaluator, info Info, now func() time.Time, log *slog.Logger) http.Handler {
+	a := &api{control: c, evals: e, info: info, now: now, log: log}
+	mux := http.NewServeMux()
+	routes := map[string]map[string]http.HandlerFunc{
+		"/v1/pins":                      {"GET": a.pins},
+		"/v1/pins/{component}":          {"GET": a.pin, "PUT": a.setPin},
+		"/v1/pins/{component}/versions": {"GET": a.versions},
+		"/v1/features":                  {"GET": a.features},
+		"/v1/features/{name}":           {"GET": a.feature, "PUT": a.setFeature},
+		"/v1/queueing":                  {"GET": a.queueing, "PUT": a.setQueueing},
+		"/v1/budgets":                   {"GET": a.budgets},
+		"/v1/budgets/{scope}":           {"GET": a.budget, "PUT": a.setBudget},
+		"/v1/canary":                    {"GET": a.canary, "PUT": a.setCanary},
+		"/v1/evals":                     {"POST": a.runEvals},
+		"/v1/state":                     {"GET": a.state},
+	}
+	for path, methods := range routes {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			h := methods[r.Method]
+			if h == nil && r.Method == http.MethodHead {
+				h = methods[http.MethodGet]
+			}
+			if h == nil {
+				allowed := make([]string, 0, len(methods))
+				for m := range methods {
+					allowed = append(allowed, m)
+				}
+				w.Header().Set("Allow", strings.Join(allowed, ", "))
+				fail(w, http.StatusMethodNotAllowed, "%s does not take %s", path, r.Method)
+				return
+			}
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			h(w, r)
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fail(w, http.StatusNotFound, "there is no %s; GET /v1/state shows what there is", r.URL.Path)
+	})
+	return mux
+}
+
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // the client is gone when this fails
+}
+
+func fail(w http.ResponseWriter, status int, format string, args ...any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": fmt.Sprintf(format, args...)}) // the client is gone when this fails
+}
+
+// refuse turns an error of the control plane into a status.
+func refuse(w http.ResponseWriter, err error) {
+	status := http.StatusInternalServerError
+	switch {
+	case errors.Is(err, sim.ErrUnknown):
+		status = http.StatusNotFound
+	case errors.Is(err, sim.ErrVersion), errors.Is(err, sim.ErrRejected):
+		status = http.StatusUnprocessableEntity
+	case errors.Is(err, sim.ErrMoved):
+		status = http.StatusPreconditionFailed
+	}
+	fail(w, status, "%s", err)
+}
+
+// read takes the JSON body; false means that the client was told what is wrong with it.
+func read(w http.ResponseWriter, r *http.Request, into any) bool {
+	dec := json.NewDecoder(r.Body)
+	dec.DisallowUnknownFields()
+	err := dec.Decode(into)
+	if err == nil {
+		if _, more := dec.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("something follows the JSON object")
+		}
+	}
+	var tooLarge *http.MaxBytesError
+	switch {
+	case err == nil:
+		return true
+	case errors.As(err, &tooLarge):
+		fail(w, http.StatusRequestEntityTooLarge, "body is over %d bytes", maxBody)
+	case errors.Is(err, io.EOF):
+		fail(w, http.StatusBadRequest, "body is empty; it must be a JSON object")
+	default:
+		fail(w, http.StatusBadRequest, "body: %s", err)
+	}
+	return false
+}
+
+type pinBody struct {
+	Component string    `json:"component"`
+	Version   string    `json:"version"`
+	Revision  int       `json:"revision"`
+	Since     time.Time `json:"since"`
+	Previous  string    `json:"previous,omitempty"`
+}
+
+func body(p sim.Pin) pinBody {
+	return pinBody{p.Component, p.Version, p.Revision, p.Since.UTC(), p.Last}
+}
+
+func etag(p sim.Pin) string { return fmt.Sprintf("%q", p.Component+"-"+strconv.Itoa(p.Revision)) }
+
+func (a *api) pins(w http.ResponseWriter, _ *http.Request) {
+	out := map[string]pinBody{}
+	for _, name := range sim.Components {
+		p, err := a.control.Pin(name)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		out[name] = body(p)
+	}
+	answer(w, out)
+}
+
+func (a *api) pin(w http.ResponseWriter, r *http.Request) {
+	p, err := a.control.Pin(r.PathValue("component"))
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	w.Header().Set("ETag", etag(p))
+	answer(w, body(p))
+}
+
+func (a *api) setPin(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("component")
+	p, err := a.control.Pin(name)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	match := r.Header.Values("If-Match")
+	if len(match) == 0 {
+		fail(w, http.StatusPreconditionRequired,
+			"a pin moves only from a known state; send the ETag of GET %s as If-Match", r.URL.Path)
+		return
+	}
+	var in struct {
+		Version string `json:"version"`
+	}
+	if !read(w, r, &in) {
+		return
+	}
+	if !matches(match, etag(p)) {
+		w.Header().Set("ETag", etag(p))
+		fail(w, http.StatusPreconditionFailed, "%s is %s now (%s); it moved since you looked", name, p.Version, etag(p))
+		return
+	}
+	// The revision is compared again under the lock: nobody can come in between.
+	moved, err := a.control.SetPin(name, in.Version, p.Revision)
+	if err != nil {
+		if errors.Is(err, sim.ErrMoved) {
+			w.Header().Set("ETag", etag(moved))
+		}
+		refuse(w, err)
+		return
+	}
+	a.log.Info("pin moved", "component", name, "from", p.Version, "to", moved.Version)
+	w.Header().Set("ETag", etag(moved))
+	answer(w, body(moved))
+}
+
+// matches compares If-Match as RFC 9110 says: any of a list, strongly, or * for whatever is there.
+func matches(fields []string, tag string) bool {
+	for _, f := range fields {
+		for one := range strings.SplitSeq(f, ",") {
+			if one = strings.TrimSpace(one); one == tag || one == "*" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (a *api) versions(w http.ResponseWriter, r *http.Request) {
+	list, err := a.control.Versions(r.PathValue("component"))
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	out := struct {
+		Component string             `json:"component"`
+		LastGood  string             `json:"last_good"`
+		Versions  []sim.VersionState `json:"versions"`
+	}{Component: r.PathValue("component"), Versions: list}
+	for _, v := range list {
+		if v.LastGood {
+			out.LastGood = v.Version
+		}
+	}
+	answer(w, out)
+}
+
+func (a *api) features(w http.ResponseWriter, _ *http.Request) { answer(w, a.control.State().Features) }
+
+func (a *api) feature(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	on, ok := a.control.State().Features[name]
+	if !ok {
+		refuse(w, fmt.Errorf("%w feature %q", sim.ErrUnknown, name))
+		return
+	}
+	answer(w, map[string]any{"feature": name, "enabled": on})
+}
+
+func (a *api) setFeature(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Enabled *bool `json:"enabled"`
+	}
+	if !read(w, r, &in) {
+		return
+	}
+	if in.Enabled == nil {
+		fail(w, http.StatusUnprocessableEntity, `"enabled" is missing; it is true or false`)
+		return
+	}
+	name := r.PathValue("name")
+	if err := a.control.SetFeature(name, *in.Enabled); err != nil {
+		refuse(w, err)
+		return
+	}
+	a.log.Info("feature switched", "feature", name, "enabled", *in.Enabled)
+	answer(w, map[string]any{"feature": name, "enabled": *in.Enabled})
+}
+
+func (a *api) queueing(w http.ResponseWriter, _ *http.Request) { answer(w, a.control.State().Queueing) }
+
+func (a *api) setQueueing(w http.ResponseWriter, r *http.Request) {
+	q := a.control.State().Queueing
+	if !read(w, r, &q) {
+		return
+	}
+	if err := a.control.SetQueueing(q); err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, q)
+}
+
+func (a *api) budgets(w http.ResponseWriter, _ *http.Request) {
+	s := a.control.State()
+	answer(w, map[string]any{"usd": s.Budgets, "enforced": s.Enforced})
+}
+
+func (a *api) budget(w http.ResponseWriter, r *http.Request) {
+	s, scope := a.control.State(), r.PathValue("scope")
+	usd, ok := s.Budgets[scope]
+	if !ok {
+		refuse(w, fmt.Errorf("%w budget %q", sim.ErrUnknown, scope))
+		return
+	}
+	enforced := false
+	for _, e := range s.Enforced {
+		enforced = enforced || e == scope
+	}
+	answer(w, map[string]any{"scope": scope, "usd": usd, "enforce": enforced})
+}
+
+func (a *api) setBudget(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		USD     *float64 `json:"usd"`
+		Enforce bool     `json:"enforce"`
+	}
+	if !read(w, r, &in) {
+		return
+	}
+	if in.USD == nil {
+		fail(w, http.StatusUnprocessableEntity, `"usd" is missing; it is the budget in US dollars`)
+		return
+	}
+	scope := r.PathValue("scope")
+	if err := a.control.SetBudget(scope, *in.USD, in.Enforce); err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, map[string]any{"scope": scope, "usd": *in.USD, "enforce": in.Enforce})
+}
+
+func (a *api) canary(w http.ResponseWriter, _ *http.Request) {
+	answer(w, map[string]any{"canary": a.control.State().Canary})
+}
+
+func (a *api) setCanary(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Share *float64 `json:"share"`
+	}
+	if !read(w, r, &in) {
+		return
+	}
+	if in.Share == nil {
+		fail(w, http.StatusUnprocessableEntity, `"share" is missing; it is the canary's share of traffic, 0 to end it`)
+		return
+	}
+	if err := a.control.SetCanary(*in.Share); err != nil {
+		refuse(w, err)
+		return
+	}
+	a.canary(w, r)
+}
+
+func (a *api) runEvals(w http.ResponseWriter, _ *http.Request) {
+	run := a.evals.Evaluate()
+	a.log.Info("eval suite ran", "manifest", run.Manifest, "pass_rate", run.PassRate)
+	answer(w, run)
+}
+
+func (a *api) state(w http.ResponseWriter, _ *http.Request) {
+	answer(w, struct {
+		Info
+		Now time.Time `json:"now"`
+		sim.State
+	}{a.info, a.now().UTC(), a.control.State()})
+}
