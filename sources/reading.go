@@ -1,6 +1,9 @@
 package sources
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Pane is one of the four groups of signals.
 type Pane string
@@ -70,6 +73,14 @@ type Reading struct {
 type Threshold struct {
 	Watch float64 `json:"watch"`
 	Bad   float64 `json:"bad"`
+}
+
+// MarshalJSON writes a level that is switched off as null.
+func (t Threshold) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Watch Num `json:"watch"`
+		Bad   Num `json:"bad"`
+	}{N(t.Watch), N(t.Bad)})
 }
 
 // Usual is what the value was at the same time of earlier days.

@@ -124,3 +124,13 @@ type Backend interface {
 	// Debug returns counters as name and value, in a fixed order.
 	Debug() [][2]string
 }
+
+// Keeper is implemented by panes that can lie on the way back more than once
+// with different arguments, as a request opened from another request does.
+// Without it, going back to such a pane opens it anew with its old argument.
+type Keeper interface {
+	// Keep returns everything that makes the screen what it is now.
+	Keep() any
+	// Restore brings back what Keep returned; it returns the command that reads what may be outdated.
+	Restore(c Context, kept any) tea.Cmd
+}

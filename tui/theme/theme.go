@@ -25,7 +25,9 @@ type Theme struct {
 	Glyphs  Glyphs
 
 	Plain, Dim, Bright, Title, Accent, Selected, Key lipgloss.Style
-	Bad, Watch, OK, Banner                           lipgloss.Style
+	// Faint is for what only fills: the course of a quiet signal.
+	Faint                  lipgloss.Style
+	Bad, Watch, OK, Banner lipgloss.Style
 }
 
 // Glyphs are the characters that differ between UTF-8 and ASCII.
@@ -45,6 +47,7 @@ func New(o Options) *Theme {
 	s := lipgloss.NewStyle()
 	t.Plain, t.Bright, t.Title = s, s.Bold(true), s.Bold(true)
 	t.Selected, t.Key, t.Banner = s.Reverse(true), s.Bold(true), s.Reverse(true)
+	t.Faint = s
 	t.Dim, t.Accent, t.Bad, t.Watch, t.OK = s, s.Bold(true), s.Bold(true), s.Bold(true), s
 	if o.NoColor {
 		return t
@@ -56,6 +59,7 @@ func New(o Options) *Theme {
 		return lipgloss.Color(light)
 	}
 	t.Dim = s.Foreground(pick("#8a8f98", "#6a6f78"))
+	t.Faint = s.Foreground(pick("#59616d", "#a3aab4"))
 	t.Bright = s.Foreground(pick("#f2f4f8", "#101216"))
 	t.Title = s.Foreground(pick("#c9d1d9", "#24292f")).Bold(true)
 	t.Accent = s.Foreground(pick("#56b4e9", "#0060a0")).Bold(true)
@@ -63,7 +67,7 @@ func New(o Options) *Theme {
 	t.Bad = s.Foreground(pick("#ff6b57", "#b3261e")).Bold(true)
 	t.Watch = s.Foreground(pick("#e6a700", "#8a5a00"))
 	t.OK = s.Foreground(pick("#6aa889", "#2f6f4f"))
-	t.Selected = s.Background(pick("#1f3a52", "#cfe4f7")).Foreground(pick("#ffffff", "#101216"))
+	t.Selected = s.Background(pick("#2e3a4a", "#cfe4f7")).Foreground(pick("#ffffff", "#101216"))
 	t.Banner = s.Background(pick("#3a3000", "#ffe9a8")).Foreground(pick("#ffdd66", "#5a4300"))
 	return t
 }
@@ -101,4 +105,12 @@ var asciiGlyphs = Glyphs{
 	Ellipsis: ".", AtLeast: ">=", Times: "x", Arrow: "->", Mark: "^", Cursor: ">", Dot: "|",
 	Spark:  []rune("_.-=*#"),
 	Border: lipgloss.ASCIIBorder(),
+}
+
+// On returns the style as it looks on the selected row.
+func (t *Theme) On(s lipgloss.Style) lipgloss.Style {
+	if t.Options.NoColor {
+		return s.Reverse(true)
+	}
+	return s.Background(t.Selected.GetBackground())
 }

@@ -13,6 +13,7 @@ func Fit(s string, w int, tail string) string {
 	if w <= 0 {
 		return ""
 	}
+	s = flat(s)
 	n := ansi.StringWidth(s)
 	if n > w {
 		s = ansi.Truncate(s, w, tail)
@@ -23,11 +24,63 @@ func Fit(s string, w int, tail string) string {
 
 // FitLeft pads on the left: for numbers.
 func FitLeft(s string, w int, tail string) string {
+	s = flat(s)
 	n := ansi.StringWidth(s)
 	if n > w {
 		return Fit(s, w, tail)
 	}
 	return strings.Repeat(" ", w-n) + s
+}
+
+// Plain makes text from outside one line without control sequences. It has
+// been made safe where it was read; a screen does not rely on that.
+func Plain(s string) string {
+	safe := true
+	for i := 0; i < len(s) && safe; i++ {
+		safe = s[i] >= 0x20 && s[i] < 0x7f
+	}
+	if safe {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case isBreak(r):
+			return ' '
+		case Unsafe(r):
+			return -1
+		}
+		return r
+	}, ansi.Strip(s))
+}
+
+// Unsafe tells control characters, and those that reorder or hide text.
+func Unsafe(r rune) bool {
+	switch {
+	case r < 0x20, r >= 0x7f && r < 0xa0:
+		return true
+	case r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e, r == 0x200f, r == 0x061c:
+		return true
+	case r == 0x2028, r == 0x2029, r == 0xfeff:
+		return true
+	}
+	return false
+}
+
+// flat keeps text that may come from outside on its row.
+func flat(s string) string {
+	if strings.IndexFunc(s, isBreak) < 0 {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if isBreak(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+func isBreak(r rune) bool {
+	return r >= '\t' && r <= '\r' || r == 0x85 || r == 0x2028 || r == 0x2029
 }
 
 // Block makes s exactly h lines of exactly w columns.
@@ -42,4 +95,13 @@ func Block(s string, w, h int, tail string) string {
 		}
 	}
 	return strings.Join(out, "\n")
+}
+
+// Message is a screen with a few calm words in its upper third and nothing else.
+func Message(w, h int, tail string, words ...string) string {
+	lines := make([]string, max(0, h/3))
+	for _, s := range words {
+		lines = append(lines, strings.Repeat(" ", max(2, (w-ansi.StringWidth(s))/2))+s)
+	}
+	return Block(strings.Join(lines, "\n"), w, h, tail)
 }

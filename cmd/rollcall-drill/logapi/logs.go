@@ -178,12 +178,10 @@ func (h *cursorHeap) Len() int { return len(h.list) }
 func (h *cursorHeap) Less(i, j int) bool {
 	a, b := h.list[i], h.list[j]
 	ta, tb := a.entry().ts, b.entry().ts
-	switch {
-	case ta == tb:
+	if ta == tb {
 		return a.key < b.key == h.forward
-	default:
-		return ta < tb == h.forward
 	}
+	return ta < tb == h.forward
 }
 
 func (h *cursorHeap) Swap(i, j int) { h.list[i], h.list[j] = h.list[j], h.list[i] }

@@ -37,8 +37,15 @@ func (o Options) withDefaults() Options {
 		field *int
 		value int
 	}{
-		{&o.MaxStreams, 1000}, {&o.MaxLines, 200_000}, {&o.MaxBytes, 64 << 20}, {&o.MaxLine, 256 << 10}, {&o.MaxBody, 16 << 20},
-		{&o.MaxEntries, 5000}, {&o.MaxSeries, 500}, {&o.MaxTails, 10}, {&o.TailBuffer, 20_000},
+		{&o.MaxStreams, 1000},
+		{&o.MaxLines, 200_000},
+		{&o.MaxBytes, 64 << 20},
+		{&o.MaxLine, 256 << 10},
+		{&o.MaxBody, 16 << 20},
+		{&o.MaxEntries, 5000},
+		{&o.MaxSeries, 500},
+		{&o.MaxTails, 10},
+		{&o.TailBuffer, 20_000},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value

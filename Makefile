@@ -1,0 +1,74 @@
+# rollcall: `make run` to try it, `make test` to check it, `make help` for the rest.
+
+SHELL    := bash
+BIN      := $(CURDIR)/bin
+PREFIX   ?= $(HOME)/.local
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+MODULES  := . cmd/rollcall-drill
+RACE     ?=
+SCENARIO ?= prompt-regression
+SPEED    ?= 10
+TOOL     := go tool -modfile=$(CURDIR)/.ci/tools/go.mod
+export CGO_ENABLED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run build install test lint fmt bench clean need-tools need-terminal FORCE
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: need-terminal build ## build, then practise on the simulated service (SCENARIO=, SPEED=)
+	@exec $(BIN)/rollcall drill $(SCENARIO) --speed $(SPEED)
+
+build: $(BIN)/rollcall $(BIN)/rollcall-drill ## both binaries into bin/
+
+# A cold build fetches some 200 modules and compiles some 1,500 packages; one line that counts says that it is alive.
+define PROGRESS
+{ d=0; n=0; while IFS= read -r line; do \
+  case "$$line" in \
+    "go: downloading "*) d=$$((d+1)) ;; \
+    ""|*[!a-zA-Z0-9._/@-]*) printf '%s\n' "$$line"; continue ;; \
+    *) n=$$((n+1)) ;; \
+  esac; \
+  if [ -t 1 ] && [ $$(((d+n) % 5)) = 0 ]; then printf '\rbuilding $(notdir $@): %d modules fetched, %d packages compiled ' $$d $$n; fi; \
+done; if [ -t 1 ] && [ $$((d+n)) -gt 4 ]; then printf '\n'; fi; }
+endef
+
+$(BIN)/rollcall: need-tools FORCE
+	@mkdir -p $(BIN)
+	@set -o pipefail; go build -v -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/rollcall 2>&1 | $(PROGRESS)
+
+$(BIN)/rollcall-drill: need-tools FORCE
+	@mkdir -p $(BIN)
+	@set -o pipefail; cd cmd/rollcall-drill && go build -v -trimpath -ldflags '$(LDFLAGS)' -o $@ . 2>&1 | $(PROGRESS)
+
+FORCE:
+
+install: build ## both binaries side by side into PREFIX/bin (default ~/.local/bin)
+	@install -d $(DESTDIR)$(PREFIX)/bin
+	@install -m 755 $(BIN)/rollcall $(BIN)/rollcall-drill $(DESTDIR)$(PREFIX)/bin/
+	@echo "installed rollcall and rollcall-drill in $(DESTDIR)$(PREFIX)/bin"
+
+test: build ## all tests of all modules (RACE=-race for the race detector)
+	@for m in $(MODULES); do (cd $$m && ROLLCALL_BIN=$(BIN) go test $(RACE) -timeout 20m ./...) || exit 1; done
+
+lint: need-tools ## format check, vet and the linter, all modules
+	@out=$$($(TOOL) gofumpt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not formatted (make fmt mends it):"; echo "$$out"; exit 1; fi
+	@for m in $(MODULES); do (cd $$m && go vet ./... && $(TOOL) golangci-lint run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
+
+fmt: need-tools ## format all Go files
+	@$(TOOL) gofumpt -w $$(git ls-files '*.go')
+
+bench: build ## the figures of the README, measured here
+	@for m in $(MODULES); do (cd $$m && ROLLCALL_BIN=$(BIN) go test -run '^$$' -bench . -benchmem -timeout 60m ./... | grep -vE '^(ok|\?|PASS)|no test files') || exit 1; done
+
+clean: ## remove bin/
+	rm -rf $(BIN)
+
+need-tools:
+	@command -v go >/dev/null || { echo "Go is missing. Install Go 1.26 or newer (https://go.dev/dl) and run make again." >&2; exit 2; }
+	@command -v $${CC:-$$(go env CC)} >/dev/null || { echo "A C compiler is missing (SQLite needs one). Install gcc or clang, or set CC, and run make again." >&2; exit 2; }
+
+need-terminal:
+	@test -t 0 && test -t 1 || { echo "make run needs a terminal. Without one: make build, then bin/rollcall drill --headless --for 60s" >&2; exit 2; }

@@ -1,0 +1,208 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func env(kv ...string) Env {
+	m := map[string]string{"HOME": "/home/oncall"}
+	for i := 0; i < len(kv); i += 2 {
+		m[kv[i]] = kv[i+1]
+	}
+	return func(k string) (string, bool) { v, ok := m[k]; return v, ok }
+}
+
+func TestMistakesCarryTheirPlaceAndARemedy(t *testing.T) {
+	const ok = "prometheus: {url: http://127.0.0.1:9090}\nservices: {a: {scope: 'job=\"a\"'}}\n"
+	for _, tc := range []struct{ name, text, want string }{
+		{"an unknown key at the top", "promethus: {url: x}\n" + ok, `rollcall.yaml:1:1: unknown key "promethus" at the top level; did you mean "prometheus"?`},
+		{"an unknown nested key", "prometheus:\n  url: http://h:9090\n  timeuot: 3s\nservices: {a: {}}\n", `rollcall.yaml:3:3: unknown key "timeuot" under "prometheus"; did you mean "timeout"?`},
+		{"an unknown key in the HTTP section", "prometheus:\n  url: http://h:9090\n  http:\n    tls_config:\n      ca_fil: x\nservices: {a: {}}\n", `rollcall.yaml:5:7: unknown key "ca_fil" under "prometheus.http.tls_config"; did you mean "ca_file"?`},
+		{"an unknown key of a service", "services:\n  a:\n    scoped: x\n" + "prometheus: {url: http://h:9090}\n", `rollcall.yaml:3:5: unknown key "scoped" under "services.a"; did you mean "scope"?`},
+		{"an unknown key that resembles nothing", "xyzzy: 1\n" + ok, `unknown key "xyzzy" at the top level; known here: clock, loki`},
+		{"a bad duration", "refresh: soon\n" + ok, `rollcall.yaml:1:10: refresh: "soon" is not a duration; write it like 15s`},
+		{"a negative duration", "refresh: -3s\n" + ok, `rollcall.yaml:1:10: refresh: "-3s" is negative`},
+		{"a bad size", "traces:\n  max_bytes: lots\n" + ok, `rollcall.yaml:2:14: traces.max_bytes: "lots" is not a size`},
+		{"text where a number belongs", "prices: {m: {input: cheap}}\n" + ok, `rollcall.yaml:1:21: prices.m.input: "cheap" is not a number`},
+		{"text where a mapping belongs", "prometheus: http://h:9090\nservices: {a: {}}\n", `rollcall.yaml:1:13: prometheus must be a mapping with keys such as`},
+		{"a mapping where a list belongs", "redact: {patterns: {name: x}}\n" + ok, `redact.patterns must be a list`},
+		{"tabs", "prometheus:\n\turl: x\n", `rollcall.yaml:2:`},
+		{"an unclosed bracket", "services: {a: {\n", `not valid YAML`},
+		{"a key twice", "refresh: 1s\nrefresh: 2s\n" + ok, `rollcall.yaml:2:1: not valid YAML`},
+		{"two documents", ok + "---\n" + ok, `several YAML documents`},
+		{"nothing", "# only a comment\n", `is empty`},
+		{"no service", "prometheus: {url: http://h:9090}\n", `no service is configured`},
+		{"no source", "services: {a: {}}\n", `neither prometheus nor loki is configured`},
+		{"no URL", "prometheus: {timeout: 3s}\nservices: {a: {}}\n", `rollcall.yaml:1:14: prometheus.url is missing`},
+		{"a URL that is none", "prometheus: {url: 'localhost:9090'}\nservices: {a: {}}\n", `rollcall.yaml:1:19: prometheus.url "localhost:9090" is not a URL`},
+		{"a password in a URL", "prometheus: {url: 'http://u:p@h:9090'}\nservices: {a: {}}\n", `password_file`},
+		{"a password in clear text", "prometheus:\n  url: http://h:9090\n  http: {basic_auth: {username: u, password: hunter2}}\nservices: {a: {}}\n", `rollcall.yaml:3:46: prometheus.http.basic_auth.password holds a secret in clear text; use password_file`},
+		{"a secret header", "prometheus:\n  url: http://h:9090\n  headers: {authorization: Bearer x}\nservices: {a: {}}\n", `authorization is a secret; use http.authorization with credentials_file`},
+		{"a variable that is not set", "prometheus: {url: 'http://${NOWHERE}:9090'}\nservices: {a: {}}\n", `the environment variable NOWHERE is not set`},
+		{"a CA file that is missing", "prometheus:\n  url: https://h:9090\n  http: {tls_config: {ca_file: none.pem}}\nservices: {a: {}}\n", `rollcall.yaml:3:32: ca_file `},
+		{"two ways of authorization", "prometheus:\n  url: https://h:9090\n  http:\n    basic_auth: {username: u}\n    authorization: {credentials_file: x}\nservices: {a: {}}\n", `rollcall.yaml:4:5: prometheus.http: at most one of`},
+		{"an address without a port", "otlp: {grpc: localhost}\n" + ok, `rollcall.yaml:1:14: otlp.grpc "localhost" is not an address`},
+		{"a port that is none", "otlp: {grpc: 'localhost:99999'}\n" + ok, `is not a port`},
+		{"a wrong choice", "ui: {color: blue}\n" + ok, `rollcall.yaml:1:13: ui.color is "blue"; it can be auto, always, never`},
+		{"a slow clock", "clock: {speed: 0.5, start: 2026-01-01T00:00:00Z, wall_start: 2026-01-01T06:00:00Z}\n" + ok, `rollcall.yaml:1:9: clock.speed is 0.5`},
+		{"a schema of tomorrow", "schema: rollcall/v9\n" + ok, `rollcall.yaml:1:9: schema "rollcall/v9" is not known`},
+		{"control bytes in a key", "\"a\\e[31m\": 1\n" + ok, `unknown key "a\x1b[31m"`},
+		{"several mistakes", "a1: 1\nb2: 2\n" + ok, `(and 1 more)`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := Parse("rollcall.yaml", []byte(tc.text), env())
+			if err == nil {
+				t.Fatalf("accepted; want an error with %q", tc.want)
+			}
+			if got := err.Error(); !strings.Contains(got, tc.want) || strings.ContainsAny(got, "\n\x1b") {
+				t.Errorf("error is\n  %q\nwant\n  %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestBadTLSFilesAreNamed(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	junk := write("junk.pem", "not a certificate")
+	for _, tc := range []struct{ name, tls, want string }{
+		{"no certificate in the CA file", "{ca_file: junk.pem}", junk + " holds no certificate"},
+		{"a folder", "{ca_file: .}", "is a folder"},
+		{"a certificate without a key", "{cert_file: junk.pem}", "exactly one of key or key_file must be configured"},
+		{"a pair that is none", "{cert_file: junk.pem, key_file: junk.pem}", "are not a certificate and its key"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			text := "prometheus:\n  url: https://h:9090\n  http:\n    tls_config: " + tc.tls + "\nservices: {a: {}}\n"
+			_, err := Parse(filepath.Join(dir, "rollcall.yaml"), []byte(text), env())
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error is %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestAFullConfigurationIsRead(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "token"), []byte("t0ken"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := `
+schema: rollcall/v1
+clock: {wall_start: 2026-01-01T06:00:00Z, start: 2026-01-01T00:00:00Z, speed: 10}
+refresh: 2s
+state: mine
+prometheus:
+  url: ${PROM}/prom
+  http:
+    authorization: {credentials_file: token}
+    http_headers: {X-A: {values: [b]}}
+  headers: {X-Scope-OrgID: team-a}
+  timeout: 3s
+loki:
+  url: http://127.0.0.1:3100
+  http:
+    basic_auth: {username: u, password: "${LOKI_PW}"}
+otlp: {grpc: 127.0.0.1:0, http: "off", max_body: 8MiB}
+traces: {retention: 3d, max_bytes: 1GiB}
+redact: {keep_ip: true, patterns: [{name: ticket, regexp: 'TCK-[0-9]+'}]}
+prices: {gpt-4.1: {input: 2e-6, output: 8e-6, cached: 5e-7}}
+ui: {color: never, slow_link: true}
+services:
+  b: {scope: 'job="b"', thresholds: {latency_p99: {watch: 6, bad: 10}}}
+  a:
+    scope: 'namespace="prod", job="a"'
+    logs: '{job="a"}'
+    trace_service: assistant
+    components: {prompt: {driver: http, url: http://x}}
+    evals: {run: [make, evals]}
+`
+	f, err := Parse(filepath.Join(dir, "rollcall.yaml"), []byte(text), env("PROM", "http://h:9090", "LOKI_PW", "pw"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(ok bool, what string) {
+		t.Helper()
+		if !ok {
+			t.Error(what)
+		}
+	}
+	check(f.Prometheus.URL == "http://h:9090/prom", "the variable in the URL is filled in")
+	check(f.Prometheus.HTTP.Authorization.CredentialsFile == filepath.Join(dir, "token"), "files are relative to the configuration")
+	check(f.Prometheus.HTTP.FollowRedirects && f.Loki.HTTP.FollowRedirects, "HTTP defaults hold")
+	check(f.Prometheus.HTTP.HTTPHeaders.Headers["X-A"].Values[0] == "b", "headers are read")
+	check(string(f.Loki.HTTP.BasicAuth.Password) == "pw", "a password may come from the environment")
+	check(f.State == filepath.Join(dir, "mine"), "state is relative to the configuration")
+	check(f.Traces.Retention.Or(0) == 72*time.Hour, "days are durations")
+	check(f.Clock.Speed == 10, "the clock is read")
+	check(strings.Join(f.Names(), " ") == "a b", "services are sorted")
+	check(f.UI.SlowLink && f.UI.Color == "never" && f.UI.ASCII == "auto", "the look is read")
+}
+
+func TestTheConfigurationIsFoundWhereTheUserSays(t *testing.T) {
+	for _, tc := range []struct {
+		name, flag string
+		env        Env
+		want       string
+		named      bool
+	}{
+		{"the flag wins", "/x.yaml", env("ROLLCALL_CONFIG", "/y.yaml"), "/x.yaml", true},
+		{"then the variable", "", env("ROLLCALL_CONFIG", "/y.yaml", "XDG_CONFIG_HOME", "/c"), "/y.yaml", true},
+		{"then the configuration folder", "", env("XDG_CONFIG_HOME", "/c"), "/c/rollcall/rollcall.yaml", false},
+		{"then the home", "", env(), "/home/oncall/.config/rollcall/rollcall.yaml", false},
+	} {
+		if path, named := Find(tc.flag, tc.env); path != tc.want || named != tc.named {
+			t.Errorf("%s: got %s, %v; want %s, %v", tc.name, path, named, tc.want, tc.named)
+		}
+	}
+}
+
+func TestWithoutAFileTheVariablesAreEnough(t *testing.T) {
+	if _, err := Load("", env("HOME", t.TempDir())); !errors.Is(err, ErrNone) {
+		t.Errorf("without anything: %v, want ErrNone", err)
+	}
+	f, err := Load("", env("HOME", t.TempDir(), "PROMETHEUS_URL", "http://me:pw@h:9090", "LOKI_ADDR", "http://l:3100",
+		"LOKI_ORG_ID", "team-a", "ROLLCALL_SCOPE", `job="a"`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Prometheus.URL != "http://h:9090" || f.Prometheus.HTTP.BasicAuth.Username != "me" {
+		t.Errorf("the user was not moved out of the URL: %q", f.Prometheus.URL)
+	}
+	if f.Loki.Headers["X-Scope-OrgID"] != "team-a" {
+		t.Error("LOKI_ORG_ID is not honoured")
+	}
+	if s := f.Services["service"]; s.Scope != `job="a"` || s.Logs != `{job="a"}` {
+		t.Errorf("ROLLCALL_SCOPE did not reach the service: %+v", s)
+	}
+	_, err = Load("", env("HOME", t.TempDir(), "PROMETHEUS_URL", "h:9090"))
+	if err == nil || !strings.HasPrefix(err.Error(), "$PROMETHEUS_URL: ") {
+		t.Errorf("a bad variable is not named: %v", err)
+	}
+	_, err = Load("/does/not/exist.yaml", env())
+	if err == nil || !strings.Contains(err.Error(), "/does/not/exist.yaml: cannot be read (no such file or directory)") {
+		t.Errorf("a missing named file: %v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("services: {a: {scope: x}}\nprometheus: {url: http://h}\n")
+	f.Add("a: &x {b: 1}\nc: *x\n<<: *x\n")
+	f.Add("- 1\n- [")
+	f.Add("services:\n  ? {a: b}\n  : 1\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if _, err := Parse("rollcall.yaml", []byte(text), env()); err != nil && strings.ContainsAny(err.Error(), "\n\x1b") {
+			t.Errorf("the error is not one clean line: %q", err)
+		}
+	})
+}

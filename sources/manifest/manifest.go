@@ -1,0 +1,184 @@
+// Package manifest says which components are live and when they changed, from
+// what the service exposes as metrics and from what its requests ran.
+package manifest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"rollcall/sources"
+	"rollcall/sources/prom/stitch"
+)
+
+// Prom evaluates PromQL.
+type Prom interface {
+	Range(ctx context.Context, expr string, start, end time.Time, step time.Duration) ([]sources.Series, sources.Facts, error)
+}
+
+// RowVersions counts the versions that requests ran, per span of time, oldest first.
+type RowVersions interface {
+	Versions(ctx context.Context, service string, since, until time.Time, step time.Duration) ([]sources.VersionCount, error)
+}
+
+// Timeline is what is known about the components of a service over a range.
+type Timeline struct {
+	Changes []sources.Change // oldest first
+	Live    sources.Manifest // at the end of the range; zero when nobody says
+	Facts   sources.Facts
+}
+
+// Reader reads timelines. It is safe for concurrent use.
+type Reader struct {
+	prom   Prom
+	rows   RowVersions
+	scopes map[string]string
+	fine   Prom // not stitched: for single looks at a short range
+
+	mu      sync.Mutex
+	starts  map[startKey]time.Time
+	counted map[string]counts
+}
+
+type startKey struct {
+	service, expr, series string
+	grid                  time.Time
+}
+
+type counts struct {
+	since, until time.Time
+	step         time.Duration
+	rows         []sources.VersionCount
+}
+
+const (
+	// Changes of the same kind from two sources closer than this are one change.
+	sameChange = 5 * time.Minute
+	// Request rows are counted no finer than this: a version that is dominant for less is noise.
+	rowStep     = time.Minute
+	maxRefined  = 20  // looks at a finer range per timeline
+	maxStarts   = 512 // remembered looks
+	maxStitched = 64
+)
+
+// New returns a reader. Either source may be nil; scopes hold the PromQL matchers of each service.
+func New(prom Prom, rows RowVersions, scopes map[string]string) *Reader {
+	r := &Reader{rows: rows, scopes: scopes, fine: prom, starts: map[startKey]time.Time{}, counted: map[string]counts{}}
+	if prom != nil {
+		r.prom = stitch.New(prom, maxStitched)
+	}
+	return r
+}
+
+// Read returns the timeline from since to until. Times of changes are exact to
+// about one scrape interval. It fails only when no source answered.
+func (r *Reader) Read(ctx context.Context, service string, since, until time.Time, step time.Duration) (Timeline, error) {
+	var (
+		out  Timeline
+		errs []error
+		seen int
+	)
+	out.Facts.Source = "prometheus"
+	var fromProm, fromRows []sources.Change
+	if r.prom != nil {
+		m, err := r.metrics(ctx, service, since, until, step)
+		out.Facts = m.facts
+		if err != nil {
+			errs = append(errs, err)
+		} else {
+			seen++
+			fromProm, out.Live = m.changes, m.live
+		}
+	}
+	if r.rows != nil {
+		rows, err := r.versions(ctx, service, since, until, max(step, rowStep))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("request rows: %w", err))
+		} else {
+			seen++
+			var live sources.Manifest
+			fromRows, live = rowChanges(rows, max(step, rowStep))
+			out.Live = complete(out.Live, live)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return Timeline{}, err
+	}
+	if seen == 0 && len(errs) > 0 {
+		return out, errors.Join(errs...)
+	}
+	for _, err := range errs {
+		out.Facts.Partial = "changes may be missing: " + err.Error()
+	}
+	out.Changes = merge(fromProm, fromRows, max(sameChange, 2*step))
+	out.Changes = slices.DeleteFunc(out.Changes, func(c sources.Change) bool { return c.At.Before(since) || c.At.After(until) })
+	return out, nil
+}
+
+// Changes returns the changes from since to until, oldest first.
+func (r *Reader) Changes(ctx context.Context, service string, since, until time.Time, step time.Duration) ([]sources.Change, sources.Facts, error) {
+	t, err := r.Read(ctx, service, since, until, step)
+	return t.Changes, t.Facts, err
+}
+
+// Live returns the manifest live at a time.
+func (r *Reader) Live(ctx context.Context, service string, at time.Time) (sources.Manifest, error) {
+	t, err := r.Read(ctx, service, at.Add(-10*time.Minute), at, 30*time.Second)
+	return t.Live, err
+}
+
+// versions asks the rows once per step of time, not once per refresh.
+func (r *Reader) versions(ctx context.Context, service string, since, until time.Time, step time.Duration) ([]sources.VersionCount, error) {
+	since, until = since.Truncate(step), until.Truncate(step).Add(step)
+	r.mu.Lock()
+	c := r.counted[service]
+	r.mu.Unlock()
+	if c.step == step && c.since.Equal(since) && c.until.Equal(until) {
+		return c.rows, nil
+	}
+	rows, err := r.rows.Versions(ctx, service, since, until, step)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	r.counted[service] = counts{since, until, step, rows}
+	r.mu.Unlock()
+	return rows, nil
+}
+
+// complete fills what the first manifest does not know from the second.
+func complete(a, b sources.Manifest) sources.Manifest {
+	if a.Versions == nil {
+		return b
+	}
+	for c, v := range b.Versions {
+		if a.Versions[c] == "" {
+			a.Versions[c] = v
+		}
+	}
+	return a
+}
+
+// merge joins the changes that several sources saw. The first source wins for
+// the time, which it knows better; evidence is kept from both.
+func merge(first, second []sources.Change, within time.Duration) []sources.Change {
+	out := slices.Clone(first)
+	for _, b := range second {
+		i := slices.IndexFunc(out, func(a sources.Change) bool {
+			return a.Component == b.Component && a.From == b.From && a.To == b.To && a.Silent == b.Silent && a.At.Sub(b.At).Abs() <= within
+		})
+		if i < 0 {
+			out = append(out, b)
+			continue
+		}
+		if b.Evidence != "" && !strings.Contains(out[i].Evidence, b.Evidence) {
+			out[i].Evidence = strings.TrimPrefix(out[i].Evidence+"; "+b.Evidence, "; ")
+		}
+	}
+	slices.SortStableFunc(out, func(a, b sources.Change) int { return a.At.Compare(b.At) })
+	return out
+}

@@ -1,0 +1,97 @@
+package redact
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// logText is log lines of 214 bytes: 5% carry a secret, 5% an address.
+func logText(n int) []string {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	hex := func(n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = "0123456789abcdef"[rnd.IntN(16)]
+		}
+		return string(b)
+	}
+	secrets := []func() string{
+		func() string { return "user" + hex(4) + "@example.com" },
+		func() string { return "sk-" + "proj-aB" + hex(40) },
+		func() string { return "4111 1111 1111 1111" },
+		func() string { return "password=" + hex(8) },
+		func() string { return "Bearer " + hex(32) },
+		func() string { return "+1 415 555 2671" },
+		func() string { return "https://app:" + hex(9) + "@db.internal/x" },
+	}
+	out := make([]string, n)
+	for i := range out {
+		extra := "stage=rerank took=" + fmt.Sprint(rnd.IntN(900)) + "ms"
+		switch {
+		case i%20 == 3:
+			extra = secrets[i/20%len(secrets)]()
+		case i%20 == 13:
+			extra = fmt.Sprintf("peer 10.%d.%d.%d:8443", rnd.IntN(256), rnd.IntN(256), rnd.IntN(256))
+		}
+		line := fmt.Sprintf(`{"ts":"2026-11-23T02:%02d:%02d.%06dZ","level":"info","msg":"answer delivered, %s","request_id":"req-%s","trace_id":"%s","route":"/chat","tenant":"acme","n":`,
+			i/60%60, i%60, rnd.IntN(1e6), extra, hex(8), hex(16))
+		out[i] = line + strings.Repeat("1", max(1, 213-len(line))) + "}"
+	}
+	return out
+}
+
+func size(lines []string) (n int64) {
+	for _, l := range lines {
+		n += int64(len(l))
+	}
+	return n
+}
+
+func BenchmarkText(b *testing.B) {
+	r := redactor(b, Config{})
+	lines := logText(2000)
+	b.SetBytes(size(lines))
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, l := range lines {
+			r.Text(l)
+		}
+	}
+}
+
+func BenchmarkBatch(b *testing.B) {
+	for name, cfg := range map[string]Config{
+		"built-in": {},
+		"with 3 patterns of the user": {Patterns: []Pattern{
+			{Name: "ticket", Regexp: `TCK-[0-9]+`}, {Name: "employee", Regexp: `\bE[0-9]{6}\b`}, {Name: "host", Regexp: `[a-z]+\.corp\.example`},
+		}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			r := redactor(b, cfg)
+			lines := logText(2000)
+			values := make([]string, len(lines))
+			pointers := make([]*string, len(lines))
+			docs := make([]int, len(lines))
+			b.SetBytes(size(lines))
+			b.ReportAllocs()
+			for b.Loop() {
+				for i, l := range lines {
+					values[i], pointers[i], docs[i] = l, &values[i], i
+				}
+				r.Batch(pointers, docs)
+			}
+		})
+	}
+}
+
+func BenchmarkNothingToDo(b *testing.B) {
+	r := redactor(b, Config{})
+	lines := logText(20)[5:6]
+	b.SetBytes(size(lines))
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Text(lines[0])
+	}
+}

@@ -1,0 +1,99 @@
+package redact
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+const (
+	tokenPrefix = "user:"
+	tokenDigits = 16
+	keyBytes    = 32
+)
+
+// Person returns the keyed token that stands for a person everywhere
+// (user:9f2c41d07b3a5e68). The same value gives the same token as long as the
+// key lives; addresses are compared without regard to case. A token and the
+// empty string come back unchanged.
+func (r *Redactor) Person(v string) string {
+	v = strings.TrimSpace(v)
+	if v == "" || isToken(v) {
+		return v
+	}
+	if strings.ContainsRune(v, '@') {
+		v = strings.ToLower(v)
+	}
+	mac := hmac.New(sha256.New, r.key)
+	mac.Write([]byte(v))
+	return tokenPrefix + hex.EncodeToString(mac.Sum(nil))[:tokenDigits]
+}
+
+func isToken(v string) bool {
+	digits, ok := strings.CutPrefix(v, tokenPrefix)
+	if !ok || len(digits) != tokenDigits {
+		return false
+	}
+	for i := range len(digits) {
+		if c := digits[i]; !isDigit(c) && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+func newKey() []byte {
+	key := make([]byte, keyBytes)
+	_, _ = rand.Read(key) // never fails, says its documentation
+	return key
+}
+
+// LoadKey reads the 32 bytes in path, or creates the file (mode 0600) with
+// random ones. When several processes come at once, one key wins for all.
+func LoadKey(path string) ([]byte, error) {
+	key, err := readKey(path)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("redaction key: %w", err)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".key-*") // 0600 already
+	if err != nil {
+		return nil, fmt.Errorf("redaction key: %w; make the folder writable", err)
+	}
+	defer func() { _ = os.Remove(tmp.Name()) }()
+	_, err = tmp.Write(newKey())
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if e := tmp.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return nil, fmt.Errorf("redaction key: %w", err)
+	}
+	// Unlike a rename, a link never replaces the key that another process made meanwhile.
+	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("redaction key: %w", err)
+	}
+	return readKey(path)
+}
+
+func readKey(path string) ([]byte, error) {
+	key, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("redaction key: %w", err)
+	}
+	if len(key) != keyBytes {
+		return nil, fmt.Errorf("redaction key %s has %d bytes instead of %d; restore it from a backup, or delete it to start anew (people get new tokens)", path, len(key), keyBytes)
+	}
+	return key, nil
+}

@@ -1,0 +1,163 @@
+// Package signal measures and judges: the catalogue of signals, the profiles
+// that say where each is found, what is usual, the verdicts, and the one
+// sentence at the top of the console.
+//
+// To add a signal, add one Signal to the table of its pane (health.go,
+// quality.go, cost.go, safety.go): where its number comes from in each profile,
+// and what is too much of it.
+package signal
+
+import (
+	"time"
+
+	"rollcall/sources"
+)
+
+// Signal is one named measured quantity.
+type Signal struct {
+	ID        string // stable; as in configuration and JSON
+	Label     string // at most 16 columns
+	Name      string // as the verdict line says it: "schema failures"
+	Pane      sources.Pane
+	Unit      sources.Unit
+	Direction sources.Direction
+
+	// Window is the least that one value looks back over; zero means the service's window.
+	Window time.Duration
+	// From are the PromQL sources by profile, best first.
+	From []Source
+	// LogQL is asked when no profile exposes the signal; placeholders $logs and $window.
+	LogQL string
+	// Rows computes the signal from the request rows of one window; nil when they cannot say.
+	Rows rowFunc
+	// Compute derives the signal from others (spend and budgets) instead of asking for it.
+	Compute computeFunc
+
+	// Combine says how the parts of a vector make one value.
+	Combine Combine
+
+	// Limits are fixed levels; a zero level is off. Both can be set in the configuration.
+	Limits sources.Threshold
+	// Rise and Fall compare with what is usual; a zero factor is off.
+	Rise, Fall Relative
+	// Least is what must stand behind a value before it is judged.
+	Least Least
+
+	// Causes are the components whose change most often explains this signal, likeliest first.
+	Causes []sources.Component
+}
+
+// Source is where one profile keeps a signal.
+type Source struct {
+	Profile string
+	Query   string // placeholders $scope, $window, $by
+	N       string // events per second behind the value; empty when the value is no proportion
+	Part    string // label that names the parts of a vector; empty for one value
+	Bucket  string // histogram whose top bucket bounds the quantile
+	Priced  bool   // series are tokens per model and kind, to be multiplied by the price table
+}
+
+// Relative compares with the usual value: at Watch × usual it is watch, at Bad ×
+// usual bad, in both cases only when at least By away from it.
+type Relative struct{ Watch, Bad, By float64 }
+
+// Least is what must stand behind a value: N events in the window before a
+// proportion is judged at all, K bad ones before it can be bad.
+type Least struct{ N, K float64 }
+
+// Combine says how the parts of a vector make one value.
+type Combine int
+
+// The ways to combine parts.
+const (
+	Sum   Combine = iota // parts add up; the sum is judged
+	Worst                // each part is judged; the value is the worst part's
+)
+
+// The profiles. The two dialects of otel-genai are never added together.
+const (
+	LLMOps     = "llmops"
+	OTelGenAI  = "otel-genai"      // semantic conventions up to 1.41
+	OTelGenAI0 = "otel-genai-v0.1" // the conventions since they have a repository of their own
+	Override   = "override"        // a query from the configuration
+)
+
+// Catalogue returns every signal, in the order in which they are always shown.
+func Catalogue() []Signal {
+	var all []Signal
+	for _, pane := range [][]Signal{health(), quality(), cost(), safety()} {
+		all = append(all, pane...)
+	}
+	return all
+}
+
+// rate is the sum of a counter's rates.
+func rate(metric, matchers string) string {
+	return `sum by ($by) (rate(` + selector(metric, matchers) + `[$window]))`
+}
+
+// rateBy keeps one label apart.
+func rateBy(label, metric, matchers string) string {
+	return `sum by (` + label + `, $by) (rate(` + selector(metric, matchers) + `[$window]))`
+}
+
+func selector(metric, matchers string) string {
+	if matchers != "" {
+		matchers += ","
+	}
+	return metric + `{` + matchers + `$scope}`
+}
+
+// share is a proportion: part of whole, with the whole as the events behind it.
+// A part that never happened is zero; a whole that never happened is no traffic.
+func share(profile, part, whole string) Source {
+	return Source{Profile: profile, Query: fraction(part, whole), N: whole}
+}
+
+func fraction(part, whole string) string {
+	return `(` + part + ` or 0 * ` + whole + `) / ` + whole
+}
+
+// quantile is a quantile of a classic histogram.
+func quantile(profile, q, metric, matchers string) Source {
+	return Source{
+		Profile: profile,
+		Query:   `histogram_quantile(` + q + `, sum by (le, $by) (rate(` + selector(metric+"_bucket", matchers) + `[$window])))`,
+		N:       rate(metric+"_count", matchers),
+		Bucket:  selector(metric+"_bucket", matchers),
+	}
+}
+
+// plain is a query without a count behind it.
+func plain(profile, query string) Source { return Source{Profile: profile, Query: query} }
+
+// vector is a query with one series per value of a label.
+func vector(profile, label, query string) Source {
+	return Source{Profile: profile, Query: query, Part: label}
+}
+
+const inference = `gen_ai_operation_name=~"chat|generate_content|text_completion"`
+
+const (
+	otelCount  = "gen_ai_client_operation_duration_seconds_count"
+	otel0Count = "gen_ai_client_inference_duration_seconds_count"
+)
+
+// tokensByModel are tokens per second by model and kind, ready for the price table.
+func tokensByModel(profile string) string {
+	if profile == OTelGenAI {
+		return `sum by (gen_ai_response_model, gen_ai_token_type, $by) (rate(` +
+			selector("gen_ai_client_token_usage_sum", inference+`,gen_ai_token_type=~"input|output"`) + `[$window]))`
+	}
+	kind := func(kind, metric string) string {
+		return `label_replace(sum by (gen_ai_response_model, $by) (rate(` + selector(metric, "") +
+			`[$window])), "gen_ai_token_type", "` + kind + `", "", "")`
+	}
+	return kind("input", "gen_ai_client_inference_usage_input_tokens_total") + ` or ` +
+		kind("output", "gen_ai_client_inference_usage_output_tokens_total")
+}
+
+// llmopsTokens are tokens per second by model and kind under the project's own contract.
+func llmopsTokens() string {
+	return `sum by (model, kind, $by) (rate(` + selector("llmops_tokens_total", "") + `[$window]))`
+}

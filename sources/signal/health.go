@@ -1,0 +1,181 @@
+package signal
+
+import "rollcall/sources"
+
+// health is the pane of whether and how fast answers come.
+func health() []Signal {
+	requests := rate("llmops_requests_total", "")
+	otel := rate(otelCount, inference)
+	otel0 := rate(otel0Count, "")
+	slow := []sources.Component{sources.Model, sources.Index, sources.Tools, sources.Prompt}
+	latency := func(id, label, q string, row int) Signal {
+		return Signal{
+			ID: id, Label: label, Name: "latency " + label, Pane: sources.HealthPane, Unit: sources.Seconds, Direction: sources.HigherWorse,
+			From: []Source{
+				quantile(LLMOps, q, "llmops_request_seconds", ""),
+				quantile(OTelGenAI, q, "gen_ai_client_operation_duration_seconds", inference),
+				quantile(OTelGenAI0, q, "gen_ai_client_inference_duration_seconds", ""),
+			},
+			Rows:   rowQuantile(func(b *sources.RequestBucket) sources.Num { return b.Latency[row] }),
+			Rise:   Relative{Watch: 1.5, Bad: 3, By: 0.3},
+			Least:  Least{N: 100},
+			Causes: slow,
+		}
+	}
+	p99 := latency("latency_p99", "p99", "0.99", 2)
+	// What users accept is for the configuration to say; these are for those who said nothing.
+	p99.Limits = sources.Threshold{Watch: 20, Bad: 60}
+
+	return []Signal{
+		{
+			ID: "req_rate", Label: "requests", Name: "request volume", Pane: sources.HealthPane, Unit: sources.PerSecond, Direction: sources.BothWorse,
+			From: []Source{plain(LLMOps, requests), plain(OTelGenAI, otel), plain(OTelGenAI0, otel0)},
+			Rows: func(b *sources.RequestBucket, secs float64) []sources.Part {
+				return one(float64(b.N)/secs, float64(b.N))
+			},
+			Rise:   Relative{Watch: 2.5, By: 1},
+			Fall:   Relative{Watch: 0.4, Bad: 0.1, By: 0.5},
+			Causes: []sources.Component{sources.Policy, sources.Tools},
+		},
+		{
+			ID: "error_ratio", Label: "errors", Name: "errors", Pane: sources.HealthPane, Unit: sources.Ratio, Direction: sources.HigherWorse,
+			From: []Source{
+				share(LLMOps, rate("llmops_requests_total", `outcome="error"`), requests),
+				share(OTelGenAI, rate(otelCount, inference+`,error_type!=""`), otel),
+				share(OTelGenAI0, rate(otel0Count, `error_type!=""`), otel0),
+			},
+			Rows:   rowShare(func(b *sources.RequestBucket) (float64, float64) { return float64(b.Errors), float64(b.N) }),
+			Limits: sources.Threshold{Watch: 0.02, Bad: 0.05},
+			Rise:   Relative{Watch: 1.5, Bad: 4, By: 0.005},
+			Least:  Least{N: 50, K: 5},
+			Causes: []sources.Component{sources.Model, sources.Tools, sources.Index, sources.Prompt},
+		},
+		{
+			ID: "error_by_type", Label: "errors by type", Name: "errors by type", Pane: sources.HealthPane, Unit: sources.PerSecond, Direction: sources.HigherWorse,
+			From: []Source{
+				vector(LLMOps, "error_type", errorsByType("llmops_requests_total", `outcome="error"`, "")),
+				vector(OTelGenAI, "error_type", errorsByType(otelCount, inference+`,error_type!=""`, inference)),
+				vector(OTelGenAI0, "error_type", errorsByType(otel0Count, `error_type!=""`, "")),
+			},
+			Rows:   rowErrors,
+			Rise:   Relative{Watch: 3, By: 0.5},
+			Least:  Least{K: 5},
+			Causes: []sources.Component{sources.Model, sources.Tools, sources.Index, sources.Prompt},
+		},
+		latency("latency_p50", "p50", "0.5", 0),
+		latency("latency_p95", "p95", "0.95", 1),
+		p99,
+		{
+			ID: "ttft_p95", Label: "ttft p95", Name: "time to first token p95", Pane: sources.HealthPane, Unit: sources.Seconds, Direction: sources.HigherWorse,
+			From: []Source{
+				quantile(LLMOps, "0.95", "llmops_ttft_seconds", ""),
+				quantile(OTelGenAI, "0.95", "gen_ai_client_operation_time_to_first_chunk_seconds", ""),
+				quantile(OTelGenAI0, "0.95", "gen_ai_client_inference_time_to_first_chunk_seconds", ""),
+			},
+			Rows:   rowQuantile(func(b *sources.RequestBucket) sources.Num { return b.TTFT[1] }),
+			Limits: sources.Threshold{Watch: 5, Bad: 15},
+			Rise:   Relative{Watch: 1.5, Bad: 3, By: 0.3},
+			Least:  Least{N: 100},
+			Causes: slow,
+		},
+		{
+			ID: "tokens_per_req", Label: "tokens/req", Name: "tokens per request", Pane: sources.HealthPane, Unit: sources.Tokens, Direction: sources.BothWorse,
+			From: []Source{
+				// Cached tokens are part of the input: adding them would count them twice.
+				{Profile: LLMOps, Query: rate("llmops_tokens_total", `kind=~"input|output"`) + ` / ` + requests, N: requests},
+				{
+					Profile: OTelGenAI,
+					Query: rate("gen_ai_client_token_usage_sum", inference+`,gen_ai_token_type=~"input|output"`) + ` / ` +
+						rate("gen_ai_client_token_usage_count", inference+`,gen_ai_token_type="input"`),
+					N: rate("gen_ai_client_token_usage_count", inference+`,gen_ai_token_type="input"`),
+				},
+				{
+					Profile: OTelGenAI0,
+					Query: `(` + rate("gen_ai_client_inference_usage_input_tokens_total", "") + ` + ` +
+						rate("gen_ai_client_inference_usage_output_tokens_total", "") + `) / ` + otel0,
+					N: otel0,
+				},
+			},
+			Rows: rowMean(func(b *sources.RequestBucket) (float64, float64) {
+				return b.TokensIn + b.TokensOut, float64(b.WithTokens)
+			}),
+			Rise:   Relative{Watch: 1.5, Bad: 3, By: 50},
+			Fall:   Relative{Watch: 0.5, By: 50},
+			Least:  Least{N: 50},
+			Causes: []sources.Component{sources.Prompt, sources.Tools, sources.Model, sources.Index},
+		},
+		{
+			ID: "length_cutoff", Label: "cut off", Name: "answers cut off by the token limit", Pane: sources.HealthPane, Unit: sources.Ratio, Direction: sources.HigherWorse,
+			From:   []Source{share(LLMOps, rate("llmops_finish_total", `reason="length"`), rate("llmops_finish_total", ""))},
+			Rows:   rowShare(func(b *sources.RequestBucket) (float64, float64) { return float64(b.CutOff), float64(b.N) }),
+			Limits: sources.Threshold{Watch: 0.05, Bad: 0.15},
+			Rise:   Relative{Watch: 1.5, Bad: 4, By: 0.01},
+			Least:  Least{N: 50, K: 5},
+			Causes: []sources.Component{sources.Prompt, sources.Model},
+		},
+		{
+			ID: "cost_per_req", Label: "cost/req", Name: "cost per request", Pane: sources.HealthPane, Unit: sources.USD, Direction: sources.HigherWorse,
+			From: []Source{
+				{Profile: LLMOps, Query: rate("llmops_cost_usd_total", "") + ` / ` + requests, N: requests},
+				{Profile: LLMOps, Priced: true, Query: perRequest(llmopsTokens(), "model, kind", requests), N: requests},
+				{Profile: OTelGenAI, Priced: true, Query: perRequest(tokensByModel(OTelGenAI), "gen_ai_response_model, gen_ai_token_type", otel), N: otel},
+				{Profile: OTelGenAI0, Priced: true, Query: perRequest(tokensByModel(OTelGenAI0), "gen_ai_response_model, gen_ai_token_type", otel0), N: otel0},
+			},
+			Rows:   rowMean(func(b *sources.RequestBucket) (float64, float64) { return b.CostUSD, float64(b.WithCost) }),
+			Rise:   Relative{Watch: 1.5, Bad: 3, By: 0.0005},
+			Least:  Least{N: 50},
+			Causes: []sources.Component{sources.Tools, sources.Prompt, sources.Model, sources.Index},
+		},
+		{
+			ID: "fallback_rate", Label: "fallback", Name: "answers by a fallback model", Pane: sources.HealthPane, Unit: sources.Ratio, Direction: sources.HigherWorse,
+			From: []Source{share(LLMOps, `sum(rate(llmops_fallback_total{$scope}[$window]))`, `sum(rate(llmops_requests_total{$scope}[$window]))`)},
+			Rows: rowShare(func(b *sources.RequestBucket) (float64, float64) { return float64(b.Fallbacks), float64(b.N) }),
+
+			Limits: sources.Threshold{Watch: 0.05, Bad: 0.25},
+			Rise:   Relative{Watch: 2, By: 0.02},
+			Least:  Least{N: 50, K: 5},
+			Causes: []sources.Component{sources.Model, sources.Policy},
+		},
+		{
+			ID: "disabled_features", Label: "features off", Name: "features switched off", Pane: sources.HealthPane, Unit: sources.Count, Direction: sources.HigherWorse,
+			From:   []Source{vector(LLMOps, "feature", `max by (feature) (llmops_feature_disabled{$scope})`)},
+			Limits: sources.Threshold{Watch: 1},
+			Causes: []sources.Component{sources.Policy},
+		},
+		{
+			ID: "queue_depth", Label: "queue", Name: "requests waiting", Pane: sources.HealthPane, Unit: sources.Count, Direction: sources.HigherWorse,
+			From:   []Source{plain(LLMOps, `sum(llmops_queue_depth{$scope})`)},
+			Rise:   Relative{Watch: 3, Bad: 10, By: 20},
+			Causes: slow,
+		},
+		{
+			ID: "queue_wait_p95", Label: "queue wait p95", Name: "queue wait p95", Pane: sources.HealthPane, Unit: sources.Seconds, Direction: sources.HigherWorse,
+			From: []Source{{
+				Profile: LLMOps, Query: `histogram_quantile(0.95, sum by (le) (rate(llmops_queue_wait_seconds_bucket{$scope}[$window])))`,
+				N: `sum(rate(llmops_queue_wait_seconds_count{$scope}[$window]))`, Bucket: `llmops_queue_wait_seconds_bucket{$scope}`,
+			}},
+			Limits: sources.Threshold{Watch: 2, Bad: 10},
+			Rise:   Relative{Watch: 3, By: 0.5},
+			Least:  Least{N: 50},
+			Causes: slow,
+		},
+		{
+			ID: "queue_drops", Label: "queue drops", Name: "requests dropped by the queue", Pane: sources.HealthPane, Unit: sources.PerSecond, Direction: sources.HigherWorse,
+			From:   []Source{plain(LLMOps, `sum(rate(llmops_queue_dropped_total{$scope}[$window]))`)},
+			Limits: sources.Threshold{Watch: 0.05, Bad: 0.5},
+			Least:  Least{K: 5},
+			Causes: slow,
+		},
+	}
+}
+
+// errorsByType are the errors per second by type; with traffic but without any
+// error it is one unnamed zero, so that "none" differs from "not known".
+func errorsByType(metric, failed, all string) string {
+	return rateBy("error_type", metric, failed) + ` or 0 * ` + rate(metric, all)
+}
+
+// perRequest divides a per-model vector by the one number of requests.
+func perRequest(byModel, labels, requests string) string {
+	return `sum by (` + labels + `, $by) (` + byModel + `) / on ($by) group_left () ` + requests
+}

@@ -1,0 +1,329 @@
+package signal
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"rollcall/sources"
+)
+
+const (
+	causeBefore = 30 * time.Minute // how long before a signal went bad its cause may lie
+	causeAfter  = 5 * time.Minute  // and how long after: a value looks back over a window
+	sameTime    = 2 * time.Minute  // changes closer than this are told apart by what they can cause
+	worstShown  = 2
+)
+
+// lineOf puts a snapshot into one sentence. It says only what the snapshot shows.
+func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
+	line := Line{Blind: blind(snap, changesKnown)}
+	worst := worstReadings(snap)
+	if len(worst) == 0 {
+		return quiet(snap, line)
+	}
+	first := worst[0]
+	line.Verdict, line.Since = first.Verdict, first.Since
+	line.Parts = append(line.Parts, describe(first, svc, snap, true))
+	for _, r := range worst {
+		line.Signals = append(line.Signals, r.Signal)
+	}
+	cause := likeliest(snap.Changes, first, svc.signal(first.Signal))
+	switch {
+	case cause != nil:
+		text, undone := changeText(*cause, snap)
+		line.Change = cause
+		line.Parts = append(line.Parts, text)
+		if !undone {
+			line.Runbook = "rollback-" + string(cause.Component)
+		}
+	case changesKnown && !first.Since.IsZero():
+		line.Parts = append(line.Parts, "No change seen in the 30 minutes before.")
+	}
+	for _, r := range worst[1:] {
+		line.Parts = append(line.Parts, "Also "+lower(describe(r, svc, snap, false)))
+	}
+	return line.withBlind()
+}
+
+// worstReadings picks at most two: the bad before those to watch; among equals
+// what harms people before what annoys them before what costs; then the farthest off.
+func worstReadings(snap *Snapshot) []*sources.Reading {
+	var out []*sources.Reading
+	for i := range snap.Readings {
+		if r := &snap.Readings[i]; worse(r.Verdict, sources.OK) {
+			out = append(out, r)
+		}
+	}
+	harm := func(p sources.Pane) int {
+		switch p {
+		case sources.SafetyPane:
+			return 0
+		case sources.QualityPane:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(out, func(a, b *sources.Reading) int {
+		if a.Verdict != b.Verdict {
+			if a.Verdict.Worse(b.Verdict) {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(harm(a.Pane), harm(b.Pane)), cmp.Compare(farOff(b), farOff(a)))
+	})
+	if len(out) > worstShown {
+		out = out[:worstShown]
+	}
+	return out
+}
+
+// farOff is how many times over its usual value or its level a reading is.
+func farOff(r *sources.Reading) float64 {
+	ratio := func(a, b float64) float64 {
+		if a <= 0 || b <= 0 {
+			return 10
+		}
+		return max(a/b, b/a)
+	}
+	switch {
+	case r.Usual != nil && r.Usual.Days >= enoughDays:
+		return ratio(r.Value, r.Usual.Value)
+	case r.Threshold != nil && on(r.Threshold.Watch):
+		return ratio(r.Value, r.Threshold.Watch)
+	}
+	return 1
+}
+
+// describe says what a signal is, since when, and what would be usual.
+func describe(r *sources.Reading, svc *service, snap *Snapshot, since bool) string {
+	var b strings.Builder
+	b.WriteString(upper(svc.signal(r.Signal).Name))
+	if r.Detail != "" && len(r.Parts) > 0 {
+		b.WriteString(" (" + r.Detail + ")")
+	}
+	b.WriteByte(' ')
+	if r.AtLeast {
+		b.WriteString("≥ ")
+	}
+	b.WriteString(format(r.Value, r.Unit))
+	if since && !r.Since.IsZero() {
+		if len(r.History) > 0 && r.Since.Equal(r.History[0].T) {
+			b.WriteString(" since before " + clockTime(r.Since, snap.At))
+		} else {
+			b.WriteString(" since " + clockTime(r.Since, snap.At))
+		}
+	}
+	switch {
+	case r.Usual != nil && r.Usual.Days >= enoughDays:
+		b.WriteString(" (usual " + format(r.Usual.Value, r.Unit) + ")")
+	case r.Threshold != nil && r.Verdict == sources.Bad && on(r.Threshold.Bad):
+		b.WriteString(" (limit " + format(r.Threshold.Bad, r.Unit) + ")")
+	case r.Threshold != nil && on(r.Threshold.Watch):
+		b.WriteString(" (limit " + format(r.Threshold.Watch, r.Unit) + ")")
+	}
+	b.WriteByte('.')
+	return b.String()
+}
+
+// likeliest is the change closest before a signal went bad, or else closest
+// after; of changes made together, the one that most often causes this.
+func likeliest(changes []sources.Change, r *sources.Reading, sig *Signal) *sources.Change {
+	if r.Since.IsZero() {
+		return nil
+	}
+	relevance := func(c sources.Component) int {
+		if i := slices.Index(sig.Causes, c); i >= 0 {
+			return i
+		}
+		return len(sig.Causes)
+	}
+	distance := func(c sources.Change) (time.Duration, bool) {
+		d := r.Since.Sub(c.At)
+		switch {
+		case d >= 0 && d <= causeBefore:
+			return d, true
+		case d < 0 && -d <= causeAfter:
+			return causeBefore - d, true
+		}
+		return 0, false
+	}
+	var best *sources.Change
+	var bestAt time.Duration
+	for i := range changes {
+		d, ok := distance(changes[i])
+		if !ok {
+			continue
+		}
+		closer := best == nil || d < bestAt-sameTime
+		tied := best != nil && (d-bestAt).Abs() <= sameTime
+		if closer || tied && relevance(changes[i].Component) < relevance(best.Component) ||
+			tied && changes[i].Component == best.Component && d < bestAt {
+			c := changes[i]
+			best, bestAt = &c, d
+		}
+	}
+	return best
+}
+
+func changeText(c sources.Change, snap *Snapshot) (text string, undone bool) {
+	at := clockTime(c.At, snap.At)
+	switch {
+	case c.Silent:
+		text = fmt.Sprintf("Silent change: served model %s→%s at %s", c.From, c.To, at)
+	case c.Stage == "canary" || c.Stage == "shadow":
+		text = fmt.Sprintf("Change: %s %s→%s (%s) at %s", c.Component, c.From, c.To, c.Stage, at)
+	default:
+		text = fmt.Sprintf("Change: %s %s→%s at %s", c.Component, c.From, c.To, at)
+	}
+	for _, later := range snap.Changes {
+		if later.At.After(c.At) && later.Component == c.Component && later.Silent == c.Silent && later.From == c.To && later.To == c.From {
+			return text + ", undone at " + clockTime(later.At, snap.At) + ".", true
+		}
+	}
+	return text + ".", false
+}
+
+// quiet is the line when nothing is worse than its thresholds, with what cannot be seen.
+func quiet(snap *Snapshot, line Line) Line {
+	count := map[sources.Verdict]int{}
+	for i := range snap.Readings {
+		count[snap.Readings[i].Verdict]++
+	}
+	judged := count[sources.OK]
+	switch {
+	case judged > 0 && count[sources.Unreachable] > 0:
+		line.Verdict = sources.Unreachable
+		line.Parts = []string{fmt.Sprintf("Nothing seen is worse than its thresholds; %d of %d signals cannot be read.", count[sources.Unreachable], len(snap.Readings))}
+	case judged > 0:
+		line.Verdict = sources.OK
+		line.Parts = []string{"Nothing is worse than its thresholds."}
+	case count[sources.Unreachable] > 0:
+		line.Verdict = sources.Unreachable
+		line.Parts = []string{"Nothing can be judged: the signals cannot be read."}
+	case count[sources.Learning] > 0:
+		line.Verdict = sources.Learning
+		line.Parts = []string{"Nothing can be judged yet: too little history."}
+	case count[sources.NoTraffic] > 0:
+		line.Verdict = sources.NoTraffic
+		line.Parts = []string{"No traffic in " + short(snap.Window) + "."}
+	default:
+		line.Verdict = sources.NotExposed
+		line.Parts = []string{"Nothing to judge: this service exposes none of the signals. Check its scope."}
+	}
+	if n := count[sources.Learning]; n > 0 && judged > 0 {
+		line.Parts = append(line.Parts, plural(n, "signal")+" learning.")
+	}
+	if n := count[sources.NoTraffic]; n > 0 && judged > 0 {
+		line.Parts = append(line.Parts, plural(n, "signal")+" without traffic.")
+	}
+	return line.withBlind()
+}
+
+// blind names what could not be seen.
+func blind(snap *Snapshot, changesKnown bool) []string {
+	var out []string
+	for _, h := range snap.Health {
+		if h.State == sources.SourceDown {
+			out = append(out, h.Source+" unreachable")
+		}
+	}
+	if len(snap.Health) == 0 && slices.ContainsFunc(snap.Readings, func(r sources.Reading) bool { return r.Verdict == sources.Unreachable }) {
+		out = append(out, "metrics unreachable")
+	}
+	if !changesKnown {
+		out = append(out, "changes unknown")
+	}
+	return out
+}
+
+func (l Line) withBlind() Line {
+	if len(l.Blind) > 0 {
+		l.Parts = append(l.Parts, upper(strings.Join(l.Blind, ", "))+".")
+	}
+	return l
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func upper(s string) string { return mapFirst(s, unicode.ToUpper) }
+func lower(s string) string { return mapFirst(s, unicode.ToLower) }
+
+func mapFirst(s string, f func(rune) rune) string {
+	for i, r := range s {
+		if i == 0 {
+			return string(f(r)) + s[len(string(r)):]
+		}
+	}
+	return s
+}
+
+// Text joins as many whole parts as fit into width columns, the most important
+// first; when even the first does not fit, it is cut with an ellipsis.
+func (l Line) Text(width int) string {
+	if len(l.Parts) == 0 || width <= 0 {
+		return ""
+	}
+	if columns(l.Parts[0]) > width {
+		return cutWords(l.Parts[0], width)
+	}
+	text := l.Parts[0]
+	for _, p := range l.Parts[1:] {
+		if columns(text)+1+columns(p) <= width {
+			text += " " + p
+		}
+	}
+	return text
+}
+
+// cutWords cuts before a word that does not fit; a first word too long by itself is cut inside.
+func cutWords(s string, width int) string {
+	used, end, space := 0, 0, -1
+	for i, r := range s {
+		w := runeColumns(r)
+		if used+w > width-1 {
+			break
+		}
+		if r == ' ' {
+			space = i
+		}
+		used += w
+		end = i + len(string(r))
+	}
+	if end < len(s) && s[end] == ' ' {
+		space = end
+	}
+	if space > 0 {
+		end = space
+	}
+	return strings.TrimRight(s[:end], " ,;:(") + "…"
+}
+
+func columns(s string) int {
+	n := 0
+	for _, r := range s {
+		n += runeColumns(r)
+	}
+	return n
+}
+
+// runeColumns is how many terminal columns a rune takes: versions and tenants may be written in wide scripts.
+func runeColumns(r rune) int {
+	switch {
+	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		return 0
+	case r >= 0x1100 && (r <= 0x115f || r >= 0x2e80 && r <= 0xa4cf || r >= 0xac00 && r <= 0xd7a3 || r >= 0xf900 && r <= 0xfaff ||
+		r >= 0xfe30 && r <= 0xfe6f || r >= 0xff00 && r <= 0xff60 || r >= 0xffe0 && r <= 0xffe6 || r >= 0x1f300 && r <= 0x1faff || r >= 0x20000 && r <= 0x3fffd):
+		return 2
+	}
+	return 1
+}

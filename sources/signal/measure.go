@@ -1,0 +1,426 @@
+package signal
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/sources"
+)
+
+// measured is a signal's numbers before they are judged.
+type measured struct {
+	parts   []part // one unnamed part for a plain signal
+	atLeast bool
+	detail  string
+	prov    sources.Provenance
+	facts   sources.Facts
+	// basis names the query whose earlier days are "usual"; empty when there are none.
+	basis  basis
+	silent string // why there is no value although the source knows the signal
+}
+
+// part is one element, with its history (gaps are absent points) and its newest value.
+type part struct {
+	name    string
+	value   float64
+	known   bool
+	n       float64 // events behind the value; NaN when not known
+	history []sources.Point
+	recent  []sources.Point // the newest points, finer than the history; nil when that is fine enough
+	// verdict and why, when whoever measured knows better than levels do.
+	verdict sources.Verdict
+	why     string
+}
+
+// errNotExposed: the source does not carry the signal.
+type errNotExposed struct{ missing string }
+
+func (e errNotExposed) Error() string { return "no " + e.missing }
+
+// measure asks the providers of a signal in their order; the first that answers wins.
+func (r *run) measure(ctx context.Context, sig *Signal) (measured, error) {
+	if sig.Compute != nil {
+		return sig.Compute(ctx, r)
+	}
+	var failure error
+	missing := ""
+	for i := range sig.From {
+		m, err := r.metric(ctx, sig, &sig.From[i], "")
+		if err == nil {
+			return m, nil
+		}
+		var none errNotExposed
+		switch {
+		case errors.As(err, &none):
+			missing = cmp.Or(missing, none.missing)
+		case failure == nil || unreachable(err):
+			failure = err
+		}
+	}
+	if sig.LogQL != "" && r.e.logs != nil && r.svc.Logs != "" {
+		m, err := r.log(ctx, sig)
+		if err == nil {
+			return r.instead(m, failure), nil
+		}
+		if var0 := (errNotExposed{}); !errors.As(err, &var0) && failure == nil {
+			failure = err
+		}
+	}
+	if sig.Rows != nil && r.e.rows != nil {
+		m, err := r.row(ctx, sig, "")
+		if err == nil {
+			return r.instead(m, failure), nil
+		}
+		if var0 := (errNotExposed{}); !errors.As(err, &var0) && failure == nil {
+			failure = err
+		}
+	}
+	if failure != nil {
+		return measured{}, failure
+	}
+	return measured{}, errNotExposed{cmp.Or(missing, "source for it in this service")}
+}
+
+// instead says why a later provider had to answer.
+func (r *run) instead(m measured, failure error) measured {
+	if failure != nil {
+		m.facts.Warnings = append(slices.Clip(m.facts.Warnings), "in place of metrics: "+failure.Error())
+	}
+	return m
+}
+
+// metric reads one PromQL source, whole or split by a version label.
+func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (measured, error) {
+	if r.e.deps.Prom == nil {
+		return measured{}, errNotExposed{"Prometheus configured"}
+	}
+	if r.failed != nil {
+		return measured{}, r.failed
+	}
+	if err := r.down.open(); err != nil {
+		return measured{}, err
+	}
+	if src.Priced && len(r.e.deps.Prices) == 0 {
+		return measured{}, errNotExposed{"cost metric and no prices in the configuration"}
+	}
+	query, count := src.Query, src.N
+	if by != "" && src.Part != "" {
+		// Split by version instead of by its own label: a mean over both, never a sum of means.
+		query = strings.ReplaceAll(query, src.Part+", $by", "$by")
+		count = strings.ReplaceAll(count, src.Part+", $by", "$by")
+	}
+	if src.Profile != Override {
+		if !r.seen.holds(src.Profile) {
+			return measured{}, errNotExposed{src.Profile + " chosen"}
+		}
+		var missing string
+		if query, missing = resolve(query, r.seen.has); missing != "" {
+			return measured{}, errNotExposed{missing}
+		}
+		count, _ = resolve(count, r.seen.has)
+	}
+	label := splitLabel(src.Profile, by)
+	if by != "" && (label == "" || !strings.Contains(query, "$by")) {
+		return measured{}, errNotExposed{by + " label on " + strings.Join(metrics(query), ", ")}
+	}
+	window := max(r.window, sig.Window)
+	expr := expand(query, r.svc.Scope, window, label)
+	series, facts, err := r.e.metrics.Range(ctx, expr, r.start, r.end, r.step)
+	r.down.note(err)
+	if err != nil {
+		return measured{}, err
+	}
+	at := r.end
+	var recent []sources.Series
+	if r.step > fineStep {
+		at = r.now.Truncate(fineStep)
+		var f sources.Facts
+		recent, f, err = r.e.metrics.Range(ctx, expr, at.Add(-fineTail), at, fineStep)
+		r.down.note(err)
+		if err != nil {
+			return measured{}, err
+		}
+		facts = f
+		series = extend(series, newest(recent, at))
+	}
+	m := measured{
+		prov:  sources.Provenance{Provider: "prometheus", Profile: src.Profile, Query: expr},
+		facts: facts,
+		basis: basis{expr: expr, src: src},
+	}
+	m.facts.Source = "prometheus"
+	if r.seen != nil && r.seen.warning != "" && src.Profile == r.seen.dialect {
+		m.facts.Warnings = append(slices.Clip(m.facts.Warnings), r.seen.warning)
+	}
+	name := src.Part
+	if by != "" {
+		name = label
+		m.basis = basis{}
+	}
+	var unpriced []string
+	m.parts, unpriced = r.fold(series, src, name, sig.Combine == Worst && by == "")
+	if len(unpriced) > 0 {
+		m.facts.Partial = "no price for " + strings.Join(unpriced, ", ") + "; add it under prices"
+		if len(m.parts) == 0 {
+			return measured{}, errNotExposed{"price for " + strings.Join(unpriced, ", ")}
+		}
+	}
+	settle(m.parts, at, r.step)
+	if recent != nil {
+		tail, _ := r.fold(recent, src, name, sig.Combine == Worst && by == "")
+		for i := range m.parts {
+			j := slices.IndexFunc(tail, func(p part) bool { return p.name == m.parts[i].name })
+			if j >= 0 {
+				m.parts[i].recent = tail[j].history
+			}
+		}
+	}
+	if count != "" {
+		r.count(ctx, m.parts, expand(count, r.svc.Scope, window, label), name, at, window)
+	}
+	m.facts.At = newestOf(m.parts)
+	if !slices.ContainsFunc(m.parts, func(p part) bool { return p.known }) {
+		if m.silent = "nothing happened in " + short(window); src.Profile == Override {
+			m.silent = "the query of the configuration returned nothing"
+		}
+		if !m.facts.At.IsZero() && at.Sub(m.facts.At) > window {
+			m.silent = "no samples since " + clockTime(m.facts.At, r.now)
+		}
+	}
+	if src.Bucket != "" && by == "" && len(m.parts) == 1 && m.parts[0].known {
+		// The quantile of a value above every bound is the top bound itself: say "at least".
+		m.atLeast = m.parts[0].value >= r.topBucket(ctx, src.Bucket)
+	}
+	return m, nil
+}
+
+// newest keeps the points at one time.
+func newest(series []sources.Series, at time.Time) []sources.Series {
+	var out []sources.Series
+	for _, s := range series {
+		if n := len(s.Points); n > 0 && s.Points[n-1].T.Equal(at) {
+			out = append(out, sources.Series{Labels: s.Labels, Points: s.Points[n-1:]})
+		}
+	}
+	return out
+}
+
+// extend adds later points to the series of a range.
+func extend(series, later []sources.Series) []sources.Series {
+	out := slices.Clone(series)
+	for _, n := range later {
+		i := slices.IndexFunc(out, func(s sources.Series) bool { return maps.Equal(s.Labels, n.Labels) })
+		if i < 0 {
+			out = append(out, n)
+			continue
+		}
+		// A point that both have is the later answer's.
+		old := out[i].Points
+		for len(old) > 0 && !old[len(old)-1].T.Before(n.Points[0].T) {
+			old = old[:len(old)-1]
+		}
+		out[i].Points = append(slices.Clip(old), n.Points...)
+	}
+	return out
+}
+
+// fold turns series into parts: named by a label, priced where they are tokens,
+// and added where several series share a name. A value that is no number is a gap.
+// With apart, an unnamed element is kept as it is; otherwise it belongs to the sum only.
+func (r *run) fold(series []sources.Series, src *Source, name string, apart bool) ([]part, []string) {
+	type sum struct {
+		at map[int64]int
+		p  part
+	}
+	var order []string
+	sums := map[string]*sum{}
+	var unpriced []string
+	for _, s := range series {
+		factor := 1.0
+		if src.Priced {
+			price, model, ok := r.price(s.Labels)
+			if !ok {
+				if model != "" && !slices.Contains(unpriced, model) {
+					unpriced = append(unpriced, model)
+				}
+				continue
+			}
+			factor = price
+		}
+		key := ""
+		if name != "" {
+			key = s.Labels[name]
+		}
+		x := sums[key]
+		if x == nil {
+			x = &sum{at: map[int64]int{}, p: part{name: key, n: math.NaN()}}
+			sums[key] = x
+			order = append(order, key)
+		}
+		fresh := len(x.at) == 0
+		if fresh {
+			x.p.history = make([]sources.Point, 0, len(s.Points))
+		}
+		for _, p := range s.Points {
+			if math.IsNaN(p.V) || math.IsInf(p.V, 0) {
+				continue
+			}
+			ms := p.T.UnixMilli()
+			if i, ok := x.at[ms]; ok {
+				x.p.history[i].V += p.V * factor
+				continue
+			}
+			x.at[ms] = len(x.p.history)
+			x.p.history = append(x.p.history, sources.Point{T: p.T, V: p.V * factor})
+		}
+		if !fresh {
+			slices.SortFunc(x.p.history, func(a, b sources.Point) int { return a.T.Compare(b.T) })
+			for i, p := range x.p.history {
+				x.at[p.T.UnixMilli()] = i
+			}
+		}
+	}
+	slices.Sort(order)
+	out := make([]part, 0, len(order))
+	for _, k := range order {
+		if apart && k == "" && len(order) > 1 {
+			continue
+		}
+		if len(sums[k].p.history) > 0 {
+			out = append(out, sums[k].p)
+		}
+	}
+	slices.Sort(unpriced)
+	return out, unpriced
+}
+
+// price looks up what a token of a series costs.
+func (r *run) price(labels map[string]string) (usd float64, model string, ok bool) {
+	model = cmp.Or(labels["gen_ai_response_model"], labels["model"])
+	kind := cmp.Or(labels["gen_ai_token_type"], labels["kind"])
+	p, ok := r.e.deps.Prices[model]
+	if !ok {
+		// Providers answer with a dated name for an alias: the longest known prefix is its price.
+		best := ""
+		for name := range r.e.deps.Prices {
+			if strings.HasPrefix(model, name+"-") && len(name) > len(best) {
+				best = name
+			}
+		}
+		if best == "" {
+			return 0, model, false
+		}
+		p = r.e.deps.Prices[best]
+	}
+	switch kind {
+	case "input":
+		return p.Input, model, true
+	case "output":
+		return p.Output, model, true
+	case "cached":
+		// Cached tokens were already counted as input: only the discount is left.
+		if p.Cached == 0 {
+			return 0, model, true
+		}
+		return p.Cached - p.Input, model, true
+	}
+	return 0, "", false
+}
+
+// settle takes each part's newest value; one older than two steps is no value now.
+func settle(parts []part, at time.Time, step time.Duration) {
+	for i := range parts {
+		h := parts[i].history
+		if len(h) == 0 {
+			continue
+		}
+		last := h[len(h)-1]
+		if at.Sub(last.T) <= 2*step && at.Sub(last.T) <= 2*time.Minute || last.T.Equal(at) {
+			parts[i].value, parts[i].known = last.V, true
+		}
+	}
+}
+
+// count fills in the events behind each part.
+func (r *run) count(ctx context.Context, parts []part, expr, name string, at time.Time, window time.Duration) {
+	counts, err := r.counts.get(expr+at.String(), func() (map[string]float64, error) {
+		series, _, err := r.e.deps.Prom.Query(ctx, expr, at)
+		if err != nil {
+			return nil, err
+		}
+		out := map[string]float64{}
+		for _, s := range series {
+			if len(s.Points) > 0 && !math.IsNaN(s.Points[0].V) {
+				out[s.Labels[name]] += s.Points[0].V * window.Seconds()
+			}
+		}
+		return out, nil
+	})
+	if err != nil {
+		return // the value stands; it is only not known how much is behind it
+	}
+	for i := range parts {
+		if n, ok := counts[parts[i].name]; ok {
+			parts[i].n = n
+		} else if len(parts) == 1 && parts[i].name == "" && len(counts) > 0 {
+			parts[i].n = 0
+		}
+	}
+}
+
+func newestOf(parts []part) time.Time {
+	var t time.Time
+	for _, p := range parts {
+		if n := len(p.history); n > 0 && p.history[n-1].T.After(t) {
+			t = p.history[n-1].T
+		}
+	}
+	return t
+}
+
+// total adds the parts up, point by point.
+func total(parts []part) part {
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	out := part{n: math.NaN()}
+	for _, p := range parts {
+		if p.known {
+			out.value += p.value
+			out.known = true
+			if !math.IsNaN(p.n) {
+				if math.IsNaN(out.n) {
+					out.n = 0
+				}
+				out.n += p.n
+			}
+		}
+	}
+	out.history = addUp(parts, func(p part) []sources.Point { return p.history })
+	out.recent = addUp(parts, func(p part) []sources.Point { return p.recent })
+	return out
+}
+
+func addUp(parts []part, of func(part) []sources.Point) []sources.Point {
+	var out []sources.Point
+	at := map[int64]int{}
+	for _, p := range parts {
+		for _, h := range of(p) {
+			ms := h.T.UnixMilli()
+			if i, ok := at[ms]; ok {
+				out[i].V += h.V
+			} else {
+				at[ms] = len(out)
+				out = append(out, h)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b sources.Point) int { return a.T.Compare(b.T) })
+	return out
+}

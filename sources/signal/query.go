@@ -1,0 +1,152 @@
+package signal
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// NamedQuery is one expanded query of the catalogue.
+type NamedQuery struct {
+	Signal, Profile, Query string
+}
+
+// Queries returns every PromQL query that the catalogue can send for a service,
+// whole and split by each version label, for checking against a real engine.
+func Queries(cfg Service) ([]NamedQuery, error) {
+	s, err := newService("service", cfg)
+	if err != nil {
+		return nil, err
+	}
+	var out []NamedQuery
+	add := func(sig, profile, q string) {
+		if q != "" {
+			out = append(out, NamedQuery{sig, profile, q})
+		}
+	}
+	for _, sig := range s.signals {
+		w := max(sig.Window, cfg.Window.Or(defaultWindow))
+		for _, src := range sig.From {
+			for _, by := range []string{"", "prompt", "model", "index"} {
+				label := splitLabel(src.Profile, by)
+				if by != "" && (label == "" || !strings.Contains(src.Query, "$by")) {
+					continue
+				}
+				add(sig.ID, src.Profile, expand(src.Query, cfg.Scope, w, label))
+				add(sig.ID, src.Profile, expand(src.N, cfg.Scope, w, label))
+			}
+			if src.Bucket != "" {
+				add(sig.ID, src.Profile, expand(bounds(src.Bucket), cfg.Scope, w, ""))
+			}
+		}
+	}
+	for _, src := range spendSources() {
+		add("spend_today", src.Profile, expand(ledgerQuery(src), cfg.Scope, ledgerStep, ""))
+	}
+	add("budget_used", LLMOps, expand(budgetQuery, cfg.Scope, 0, ""))
+	return out, nil
+}
+
+// expand fills the placeholders of PromQL. Without a split the grouping disappears.
+func expand(expr, scope string, window time.Duration, by string) string {
+	if by == "" {
+		expr = strings.NewReplacer("by ($by) ", "", ", $by", "", "$by", "").Replace(expr)
+	} else {
+		expr = strings.ReplaceAll(expr, "$by", by)
+	}
+	expr = strings.NewReplacer("$scope", scope, "$window", promDuration(window)).Replace(expr)
+	if scope == "" {
+		expr = strings.ReplaceAll(expr, ",}", "}")
+	}
+	return expr
+}
+
+// expandLogs fills the placeholders of LogQL.
+func expandLogs(expr, logs string, window time.Duration) string {
+	return strings.NewReplacer("$logs", logs, "$window", promDuration(window)).Replace(expr)
+}
+
+func promDuration(d time.Duration) string {
+	switch {
+	case d <= 0:
+		return "5m"
+	case d%time.Hour == 0:
+		return strconv.Itoa(int(d/time.Hour)) + "h"
+	case d%time.Minute == 0:
+		return strconv.Itoa(int(d/time.Minute)) + "m"
+	}
+	return strconv.Itoa(int(d/time.Second)) + "s"
+}
+
+// splitLabel is the label under which a profile keeps a version; empty when it has none.
+func splitLabel(profile, by string) string {
+	if by == "" || profile == LLMOps || profile == Override {
+		return by
+	}
+	if by == "model" {
+		return "gen_ai_response_model"
+	}
+	return ""
+}
+
+var metricName = regexp.MustCompile(`([a-zA-Z_:][a-zA-Z0-9_:]*)\{`)
+
+// metrics returns the metric names that an expression of the catalogue selects.
+func metrics(expr string) []string {
+	var out []string
+	for _, m := range metricName.FindAllStringSubmatch(expr, -1) {
+		out = append(out, m[1])
+	}
+	return out
+}
+
+// otherNames are the names under which exporters write the same metric: without
+// unit and type suffixes, or with the unit of the early token histogram.
+func otherNames(name string) []string {
+	if !strings.HasPrefix(name, "gen_ai_") {
+		return nil
+	}
+	base, suffix := name, ""
+	for _, s := range []string{"_bucket", "_count", "_sum"} {
+		if b, ok := strings.CutSuffix(name, s); ok {
+			base, suffix = b, s
+		}
+	}
+	var out []string
+	if b, ok := strings.CutSuffix(base, "_seconds"); ok {
+		out = append(out, b+suffix)
+	}
+	if b, ok := strings.CutSuffix(base, "_total"); ok {
+		out = append(out, b)
+	}
+	if strings.HasSuffix(base, "token_usage") {
+		out = append(out, base+"_token"+suffix, base+"_tokens"+suffix)
+	}
+	return out
+}
+
+// resolve rewrites an expression to the metric names that exist. It reports
+// which metric is missing when one does not exist under any name.
+func resolve(expr string, exists func(string) bool) (string, string) {
+	for _, name := range metrics(expr) {
+		if exists(name) {
+			continue
+		}
+		found := false
+		for _, other := range otherNames(name) {
+			if exists(other) {
+				expr = strings.ReplaceAll(expr, name+"{", other+"{")
+				found = true
+				break
+			}
+		}
+		if !found {
+			return "", name
+		}
+	}
+	return expr, ""
+}
+
+// bounds asks for the bucket bounds of a histogram.
+func bounds(bucket string) string { return "count by (le) (" + bucket + ")" }

@@ -1,0 +1,77 @@
+package signal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"rollcall/sources"
+)
+
+var splits = []string{string(sources.Prompt), string(sources.Model), string(sources.Index)}
+
+// Split reads one signal apart by the version of a component: "prompt", "model" or "index".
+func (e *Evaluator) Split(ctx context.Context, service, id, by string, view sources.View) ([]sources.Part, sources.Facts, error) {
+	if !slices.Contains(splits, by) {
+		return nil, sources.Facts{}, fmt.Errorf("cannot split by %q; split by %s", by, strings.Join(splits, ", "))
+	}
+	r, err := e.begin(ctx, service, view)
+	if err != nil {
+		return nil, sources.Facts{}, err
+	}
+	sig := r.svc.signal(id)
+	if sig == nil {
+		return nil, sources.Facts{}, fmt.Errorf("no signal %q", id)
+	}
+	m, err := r.split(ctx, sig, by)
+	if err != nil {
+		if cancelled := ctx.Err(); cancelled != nil {
+			return nil, sources.Facts{}, cancelled
+		}
+		return nil, m.facts, fmt.Errorf("%s cannot be split by %s: %w", id, by, err)
+	}
+	e.mu.Lock()
+	last, ok := e.last[lastKey{service, id}]
+	e.mu.Unlock()
+	var usual *sources.Usual
+	if ok {
+		usual = last.Usual // what is usual for the whole service is what a version is held against
+	}
+	window := max(r.window, sig.Window)
+	verdicts := make([]judged, len(m.parts))
+	for i, p := range m.parts {
+		verdicts[i] = sig.judge(p, usual, window)
+	}
+	return r.showParts(m.parts, verdicts), m.facts, nil
+}
+
+func (r *run) split(ctx context.Context, sig *Signal, by string) (measured, error) {
+	if sig.Compute != nil {
+		return measured{}, errors.New("it is about the service as a whole")
+	}
+	var failure error
+	for i := range sig.From {
+		m, err := r.metric(ctx, sig, &sig.From[i], by)
+		switch {
+		case err != nil && (failure == nil || unreachable(err)):
+			failure = err
+		case err == nil && (len(m.parts) != 1 || m.parts[0].name != ""):
+			return m, nil
+		}
+	}
+	if sig.Rows != nil && r.e.rows != nil {
+		m, err := r.row(ctx, sig, sources.Component(by))
+		if err == nil {
+			return m, nil
+		}
+		if failure == nil {
+			failure = err
+		}
+	}
+	if failure == nil {
+		failure = errNotExposed{by + " label on its metric"}
+	}
+	return measured{}, failure
+}

@@ -1,0 +1,274 @@
+package traces_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+
+	"rollcall/sources"
+	"rollcall/store/traces"
+)
+
+const (
+	spansPerTrace  = 10
+	tracesPerBatch = 50 // 500 spans, near the SDK's default export of 512
+)
+
+// requests builds n export calls of tracesPerBatch traces each, numbered from first.
+func requests(first, n int) []ptraceotlp.ExportRequest {
+	at := time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC)
+	out := make([]ptraceotlp.ExportRequest, n)
+	for i := range out {
+		td := ptrace.NewTraces()
+		for j := range tracesPerBatch {
+			k := first + i*tracesPerBatch + j
+			assistant(td, k, at.Add(time.Duration(k)*time.Millisecond))
+		}
+		out[i] = ptraceotlp.NewExportRequestFromTraces(td)
+	}
+	return out
+}
+
+// BenchmarkIngest sends OTLP over gRPC from this process into a store, with
+// redaction and request rows on, and reports spans per second beside those of a
+// raw loop that inserts the same spans into one table with two indexes.
+func BenchmarkIngest(b *testing.B) {
+	const calls = 100
+	batches := requests(0, calls)
+	spans := float64(calls * tracesPerBatch * spansPerTrace)
+	var wire, raw time.Duration
+	for b.Loop() {
+		dir := b.TempDir()
+		s, err := traces.Open(dir, traces.Options{Folder: folder(b), Clock: wallClock(b)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		r := startReceiver(b, s)
+		client := dial(b, r.GRPCAddr())
+		began := time.Now()
+		send(b, client, batches, 4)
+		wire += time.Since(began)
+		if err := r.Close(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		raw += rawInserts(b, batches)
+	}
+	ours := spans * float64(b.N) / wire.Seconds()
+	theirs := spans * float64(b.N) / raw.Seconds()
+	b.ReportMetric(ours, "spans/s")
+	b.ReportMetric(theirs, "raw-spans/s")
+	b.ReportMetric(ours/theirs, "of-raw")
+	b.ReportMetric(0, "ns/op")
+}
+
+func send(tb testing.TB, client ptraceotlp.GRPCClient, batches []ptraceotlp.ExportRequest, senders int) {
+	tb.Helper()
+	var wg sync.WaitGroup
+	work := make(chan ptraceotlp.ExportRequest)
+	for range senders {
+		wg.Go(func() {
+			for req := range work {
+				if _, err := client.Export(context.Background(), req); err != nil {
+					tb.Error(err)
+				}
+			}
+		})
+	}
+	for _, req := range batches {
+		work <- req
+	}
+	close(work)
+	wg.Wait()
+}
+
+// rawInserts is the yardstick: one row per span, indexes on trace and time, one
+// transaction per batch, nothing else done to the data.
+func rawInserts(tb testing.TB, batches []ptraceotlp.ExportRequest) time.Duration {
+	tb.Helper()
+	type row struct {
+		trace, span, parent []byte
+		name, attrs         string
+		start, end          int64
+	}
+	rows := make([][]row, len(batches))
+	for i, req := range batches {
+		for _, rs := range req.Traces().ResourceSpans().All() {
+			for _, s := range rs.ScopeSpans().At(0).Spans().All() {
+				t, id, p := s.TraceID(), s.SpanID(), s.ParentSpanID()
+				attrs := fmt.Sprint(s.Attributes().AsRaw())
+				rows[i] = append(rows[i], row{t[:], id[:], p[:], s.Name(), attrs, int64(s.StartTimestamp()), int64(s.EndTimestamp())})
+			}
+		}
+	}
+	db, err := sql.Open("sqlite3", "file:"+filepath.Join(tb.TempDir(), "raw.db")+"?_journal_mode=WAL&_synchronous=NORMAL")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	db.SetMaxOpenConns(1)
+	for _, q := range []string{
+		"CREATE TABLE spans(trace BLOB,span BLOB,parent BLOB,name TEXT,start INTEGER,finish INTEGER,attrs TEXT)",
+		"CREATE INDEX spans_by_trace ON spans(trace)", "CREATE INDEX spans_by_start ON spans(start)",
+	} {
+		if _, err := db.Exec(q); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	began := time.Now()
+	for _, batch := range rows {
+		tx, err := db.Begin()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		stmt, err := tx.Prepare("INSERT INTO spans VALUES(?,?,?,?,?,?,?)")
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for i := range batch {
+			r := &batch[i]
+			if _, err := stmt.Exec(r.trace, r.span, r.parent, r.name, r.start, r.end, r.attrs); err != nil {
+				tb.Fatal(err)
+			}
+		}
+		if err := tx.Commit(); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return time.Since(began)
+}
+
+// filled returns a store that holds n traces, written straight through Consume.
+func filled(tb testing.TB, n int) *traces.Store {
+	tb.Helper()
+	s := openStore(tb, tb.TempDir())
+	sink := &capture{}
+	r := startReceiver(tb, sink)
+	client := dial(tb, r.GRPCAddr())
+	for first := 0; first < n; first += tracesPerBatch {
+		sink.got = nil
+		send(tb, client, requests(first, 1), 1)
+		for _, b := range sink.got {
+			if err := s.Consume(tb.Context(), b); err != nil {
+				tb.Fatal(err)
+			}
+		}
+	}
+	return s
+}
+
+type capture struct {
+	mu  sync.Mutex
+	got []*sources.TraceBatch
+}
+
+func (c *capture) Consume(_ context.Context, b *sources.TraceBatch) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.got = append(c.got, b)
+	return nil
+}
+
+// BenchmarkConsume is the store alone: batches already converted and redacted.
+func BenchmarkConsume(b *testing.B) {
+	const calls = 100
+	sink := &capture{}
+	r := startReceiver(b, sink)
+	send(b, dial(b, r.GRPCAddr()), requests(0, calls), 1)
+	spans := float64(calls * tracesPerBatch * spansPerTrace)
+	var took time.Duration
+	for b.Loop() {
+		s, err := traces.Open(b.TempDir(), traces.Options{Folder: folder(b), Clock: wallClock(b)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		began := time.Now()
+		for _, batch := range sink.got {
+			if err := s.Consume(b.Context(), batch); err != nil {
+				b.Fatal(err)
+			}
+		}
+		took += time.Since(began)
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(spans*float64(b.N)/took.Seconds(), "spans/s")
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkReceive is the endpoint alone, with redaction, into nothing.
+func BenchmarkReceive(b *testing.B) {
+	const calls = 100
+	batches := requests(0, calls)
+	r := startReceiver(b, discard{})
+	client := dial(b, r.GRPCAddr())
+	spans := float64(calls * tracesPerBatch * spansPerTrace)
+	var took time.Duration
+	for b.Loop() {
+		began := time.Now()
+		send(b, client, batches, 4)
+		took += time.Since(began)
+	}
+	b.ReportMetric(spans*float64(b.N)/took.Seconds(), "spans/s")
+	b.ReportMetric(0, "ns/op")
+}
+
+type discard struct{}
+
+func (discard) Consume(context.Context, *sources.TraceBatch) error { return nil }
+
+// BenchmarkLookUp opens requests by request ID among 1 M spans (100,000 with -short).
+func BenchmarkLookUp(b *testing.B) {
+	n := 100_000
+	if testing.Short() {
+		n = 10_000
+	}
+	s := filled(b, n)
+	look := func(i int) time.Duration {
+		id := fmt.Sprintf("req-%08d", (i*7919)%n)
+		began := time.Now()
+		view, _, err := s.Trace(b.Context(), id)
+		if err != nil || view == nil || view.Request.ID != id {
+			b.Fatalf("%s: %v %v", id, view, err)
+		}
+		return time.Since(began)
+	}
+	for i := range 200 {
+		look(i)
+	}
+	var took []time.Duration
+	b.ResetTimer()
+	for i := 0; b.Loop(); i++ {
+		took = append(took, look(i))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+	b.Run("search", func(b *testing.B) {
+		for b.Loop() {
+			list, err := s.Requests(b.Context(), sources.RequestFilter{Bad: true, Tenant: "tenant-3", Versions: map[sources.Component]string{sources.Prompt: "v13"}, Limit: 100})
+			if err != nil || len(list.Rows) != 100 {
+				b.Fatal(len(list.Rows), err)
+			}
+		}
+	})
+	b.Run("buckets", func(b *testing.B) {
+		since := time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC)
+		for b.Loop() {
+			if _, _, err := s.Buckets(b.Context(), "", since, since.Add(2*time.Hour), time.Minute, sources.Prompt); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
