@@ -113,8 +113,7 @@ func (s *Server) Close() {
 func (s *Server) Stats() Stats { return s.store.stats() }
 
 // Handler serves the Loki HTTP API under /loki/api/v1 and the probe /ready. It
-// does not look at the tenant: all see the same lines. Its Date header is
-// service time.
+// does not look at the tenant: all see the same lines.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /loki/api/v1/push", s.serve(s.push))
@@ -135,8 +134,5 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET /ready", s.serve(func(_ *http.Request) (*response, error) {
 		return &response{contentType: "text/plain; charset=utf-8", body: []byte("ready\n")}, nil
 	}))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
-		mux.ServeHTTP(w, r)
-	})
+	return mux
 }
