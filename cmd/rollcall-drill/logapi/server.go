@@ -1,7 +1,6 @@
 package logapi
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -83,9 +82,8 @@ type Server struct {
 	log   *slog.Logger
 	store *store
 
-	// done ends the tails, which outlive the requests of an http.Server.
-	done context.Context
-	stop context.CancelFunc
+	// done is closed to end the tails, which outlive the requests of an http.Server.
+	done chan struct{}
 
 	mu     sync.Mutex
 	closed bool
@@ -96,16 +94,17 @@ type Server struct {
 // none, and what the times of received lines are measured against.
 func New(now func() time.Time, opts Options) *Server {
 	opts = opts.withDefaults()
-	done, stop := context.WithCancel(context.Background())
-	return &Server{opts: opts, now: now, log: opts.Log, store: newStore(opts), done: done, stop: stop}
+	return &Server{opts: opts, now: now, log: opts.Log, store: newStore(opts), done: make(chan struct{})}
 }
 
 // Close ends all tails and waits for them. Queries are still answered.
 func (s *Server) Close() {
 	s.mu.Lock()
-	s.closed = true
+	if !s.closed {
+		s.closed = true
+		close(s.done)
+	}
 	s.mu.Unlock()
-	s.stop()
 	s.tails.Wait()
 }
 

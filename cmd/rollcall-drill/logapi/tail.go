@@ -154,19 +154,24 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) {
 		s.log.Debug("log server: tail not opened", "err", err)
 		return
 	}
-	// Reading notices that the client left, and answers its pings.
-	ctx, cancel := context.WithCancel(conn.CloseRead(context.Background()))
+	// Reading notices that the client left, and answers its pings. The request's
+	// own context means nothing once the connection is a websocket.
+	ctx, cancel := context.WithCancel(conn.CloseRead(context.WithoutCancel(r.Context())))
 	defer cancel()
-	stop := context.AfterFunc(s.done, cancel)
-	defer stop()
+	go func() {
+		select {
+		case <-s.done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 
 	t := &tail{server: s, conn: conn, req: req, buf: buf}
 	err = t.run(ctx, history)
 	code, reason := websocket.StatusNormalClosure, ""
-	switch {
-	case errors.Is(err, errTailTooLong):
+	if errors.Is(err, errTailTooLong) {
 		code, reason = websocket.StatusInternalError, err.Error()
-	case s.done.Err() != nil:
+	} else if s.closing() {
 		code, reason = websocket.StatusGoingAway, "the server is closing"
 	}
 	// The library waits five seconds for the client to answer; one that does not
@@ -183,6 +188,15 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) {
 	select {
 	case <-closed:
 	case <-force.C:
+	}
+}
+
+func (s *Server) closing() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
 	}
 }
 
