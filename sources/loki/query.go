@@ -239,6 +239,11 @@ func (d *decoder) data(r *reader) error {
 			return err
 		case "result":
 			item := map[string]func(*reader) error{"streams": d.streams, "matrix": d.series, "vector": d.series, "scalar": d.scalar}[kind]
+			if kind == "" { // Loki names the type first, but JSON knows no order
+				if item = d.series; d.streams != nil {
+					item = d.streams
+				}
+			}
 			switch {
 			case item == nil && kind == "streams":
 				return &failure{where: d.c.where, what: "the query gives log lines, not numbers", remedy: "wrap it, like rate({…}[5m])", asked: true}

@@ -112,6 +112,7 @@ func (c *Client) do(ctx context.Context, call func(context.Context) (warnings, i
 	warn, info, err := call(bounded)
 	facts.Fetched = c.clock.Wall()
 	facts.Took = facts.Fetched.Sub(began)
+	c.took.Add(int64(facts.Took))
 	for _, w := range slices.Concat(warn, info) {
 		facts.Warnings = append(facts.Warnings, cut(c.sanitize(w), maxMessage))
 	}

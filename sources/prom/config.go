@@ -64,7 +64,7 @@ type Client struct {
 	mu     sync.Mutex
 	health sources.Health
 
-	queries, failures, retries, samples, bytes atomic.Int64
+	queries, failures, retries, samples, bytes, took atomic.Int64
 }
 
 // New returns a client. It does not connect: a server that is down is a matter of Health, not of New.

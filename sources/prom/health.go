@@ -156,6 +156,7 @@ func (c *Client) Debug() [][2]string {
 		{"prom failures", n(c.failures.Load())},
 		{"prom retries", n(c.retries.Load())},
 		{"prom in flight", n(int64(len(c.slots)))},
+		{"prom time", time.Duration(c.took.Load()).Round(time.Millisecond).String()},
 		{"prom samples", n(c.samples.Load())},
 		{"prom bytes", n(c.bytes.Load())},
 	}

@@ -15,6 +15,7 @@ import (
 type exposure struct {
 	names   map[string]bool
 	looked  time.Time // wall
+	seen    time.Time // the service's time then
 	dialect string    // which otel-genai to read when both exist; empty when at most one does
 	warning string
 	scrape  time.Duration
@@ -28,10 +29,20 @@ type topBound struct {
 
 const (
 	lookEvery    = time.Minute
+	lookAtMost   = 10 * time.Second // of wall time, however fast the service's time runs
 	boundsEvery  = 10 * time.Minute
 	scrapeProbe  = 10 * time.Minute
 	scrapesInOne = 4
 )
+
+// recent tells whether another look can wait.
+func (x *exposure) recent(wall, now time.Time) bool {
+	passed := wall.Sub(x.looked)
+	if passed < 0 || passed >= lookEvery {
+		return false
+	}
+	return passed < lookAtMost || now.Sub(x.seen) < lookEvery
+}
 
 // has tells whether a metric exists.
 func (x *exposure) has(name string) bool { return x != nil && x.names[name] }
@@ -55,7 +66,7 @@ func (e *Evaluator) discover(ctx context.Context, r *run) (*exposure, error) {
 	e.mu.Lock()
 	x := e.exposed[r.svc.name]
 	e.mu.Unlock()
-	if x != nil && wall.Sub(x.looked) < lookEvery && !wall.Before(x.looked) {
+	if x != nil && x.recent(wall, r.e.deps.Clock.Now()) {
 		return x, nil
 	}
 	match := `{__name__=~"llmops_.+|gen_ai_.+"`
@@ -66,7 +77,7 @@ func (e *Evaluator) discover(ctx context.Context, r *run) (*exposure, error) {
 	if err != nil {
 		return x, err
 	}
-	fresh := &exposure{names: make(map[string]bool, len(names)), looked: wall, top: map[string]topBound{}}
+	fresh := &exposure{names: make(map[string]bool, len(names)), looked: wall, seen: e.deps.Clock.Now(), top: map[string]topBound{}}
 	for _, n := range names {
 		fresh.names[n] = true
 	}

@@ -276,3 +276,5 @@ func contains(list []string, part string) bool {
 	}
 	return false
 }
+
+func mustMatch(pattern string) *regexp.Regexp { return regexp.MustCompile(pattern) }

@@ -25,6 +25,9 @@ func (r *run) reading(ctx context.Context, sig *Signal) sources.Reading {
 	window := max(r.window, sig.Window)
 
 	whole, judgement := r.combine(sig, m, usual, window, &out)
+	if r.step > fineStep && judgement.so != nil && m.basis.expr != "" {
+		judgement.since = r.finerSince(ctx, sig, m, whole.name, judgement)
+	}
 	out.History, out.AtLeast = whole.history, m.atLeast
 	if !math.IsNaN(whole.n) {
 		out.N = whole.n
@@ -50,6 +53,26 @@ func (r *run) reading(ctx context.Context, sig *Signal) sources.Reading {
 		r.e.mu.Unlock()
 	}
 	return out
+}
+
+// finerSince looks at the last hour with finer steps than the view has. What
+// began before that is as exact as the view.
+func (r *run) finerSince(ctx context.Context, sig *Signal, m measured, name string, j judged) time.Time {
+	end := r.now.Truncate(sinceStep)
+	series, _, err := r.e.metrics.Range(ctx, m.basis.expr, end.Add(-sinceSpan), end, sinceStep)
+	if err != nil {
+		return j.since
+	}
+	parts, _ := r.fold(series, m.basis.src, m.basis.src.Part, sig.Combine == Worst)
+	p := total(parts)
+	if i := slices.IndexFunc(parts, func(p part) bool { return p.name == name }); i >= 0 && sig.Combine == Worst {
+		p = parts[i]
+	}
+	since := began(p.history, j.so)
+	if since.IsZero() || since.Equal(p.history[0].T) && j.since.Before(since) {
+		return j.since
+	}
+	return since
 }
 
 // combine makes one value of the parts, judges it, and fills the reading's parts and usual.

@@ -51,11 +51,6 @@ func lookBack(g *group, opened int64) int {
 	}
 	const slack = int64(60e9) // senders' clocks
 	for i := range g.spans {
-		if g.spans[i].Parent.IsZero() {
-			return 0 // the root begins a trace; if its children came earlier, reading joins them
-		}
-	}
-	for i := range g.spans {
 		if g.spans[i].Start-slack < opened {
 			return spansLookBack
 		}

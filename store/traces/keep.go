@@ -18,7 +18,11 @@ import (
 // over tells whether a partition has had its time or its fill. traces is how many it holds.
 func (w *writer) over(p *partition, traces int64) bool {
 	l := &w.s.limits
-	return w.s.opts.Clock.Wall().Sub(p.started) >= l.period || traces >= l.partTraces || p.size() >= l.partBytes
+	return w.aged(p) || traces >= l.partTraces || p.size() >= l.partBytes
+}
+
+func (w *writer) aged(p *partition) bool {
+	return w.s.opts.Clock.Wall().Sub(p.started) >= w.s.limits.period
 }
 
 // rotate ends the hot partition when it is over, and keeps the folder within its
@@ -41,6 +45,7 @@ func (w *writer) rotate() {
 
 // retire makes the hot partition an ordinary one; the next call begins another.
 func (w *writer) retire() {
+	w.hot.p.retired = true
 	w.hot = nil
 }
 
@@ -51,7 +56,7 @@ func (w *writer) sealOlder() {
 	}
 	parts := w.s.newestFirst()
 	for i, p := range parts {
-		isHot := w.hot != nil && p == w.hot.p || w.hot == nil && i == 0 && !w.over(p, 0)
+		isHot := w.hot != nil && p == w.hot.p || w.hot == nil && i == 0 && !p.retired && !w.over(p, 0)
 		if isHot || p.sealed.Load() || p.unusable() {
 			continue
 		}

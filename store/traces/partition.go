@@ -38,6 +38,8 @@ type partition struct {
 	index  idIndex
 	sealed atomic.Bool
 
+	retired bool // takes no new traces; only the writer looks at it
+
 	mu      sync.Mutex
 	readers *sql.DB
 	reason  string // why it cannot be read; set once it has been given up

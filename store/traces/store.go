@@ -60,6 +60,7 @@ type Store struct {
 	health health
 
 	calls   chan *call
+	tasks   chan func(*writer)
 	stop    chan struct{}
 	closed  atomic.Bool
 	running sync.WaitGroup
@@ -134,7 +135,7 @@ func open(dir string, opts Options, lim limits) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("traces: %w", err)
 	}
-	s := &Store{dir: dir, opts: opts, limits: lim, codec: cdc, calls: make(chan *call, 64), stop: make(chan struct{})}
+	s := &Store{dir: dir, opts: opts, limits: lim, codec: cdc, calls: make(chan *call, 64), tasks: make(chan func(*writer)), stop: make(chan struct{})}
 	if !opts.ReadOnly {
 		if err := os.MkdirAll(dir, 0o700); err != nil && !readOnly(err) {
 			return nil, fmt.Errorf("traces: cannot create %s: %w; set `state:` to a folder that can be written to", dir, err)
@@ -297,10 +298,20 @@ func (s *Store) dropPart(p *partition) {
 	}
 }
 
-// addPart takes a new partition in, as the newest.
+// addPart takes a partition in, as the newest. A reader may have come upon its
+// file first; the writer's own view of it stands.
 func (s *Store) addPart(p *partition) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for i, o := range s.parts {
+		if o.name == p.name {
+			if o != p {
+				o.close()
+				s.parts[i] = p
+			}
+			return
+		}
+	}
 	s.parts = append(s.parts, p)
 }
 

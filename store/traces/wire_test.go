@@ -34,12 +34,14 @@ func wallClock(tb testing.TB) sources.Clock {
 
 func folder(tb testing.TB) *request.Folder {
 	tb.Helper()
-	f, err := request.NewFolder(nil)
+	f, err := newFolder()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return f
 }
+
+func newFolder() (*request.Folder, error) { return request.NewFolder(nil) }
 
 // assistant appends one request of the llmops contract: ten spans, about 600 bytes each.
 func assistant(td ptrace.Traces, n int, at time.Time) {

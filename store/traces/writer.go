@@ -117,6 +117,8 @@ func (w *writer) loop() {
 		select {
 		case c := <-w.s.calls:
 			w.batch(c)
+		case task := <-w.s.tasks:
+			task(w)
 		case <-tick.C:
 			w.idle()
 		case <-w.s.stop:
@@ -143,6 +145,9 @@ gather:
 		default:
 			break gather
 		}
+	}
+	if w.hot != nil && w.aged(w.hot.p) {
+		w.retire()
 	}
 	err := w.attempt(func() error { return w.store(calls) })
 	if err == nil {
@@ -263,7 +268,7 @@ func (w *writer) hotConn() (*conn, error) {
 		return w.hot, nil
 	}
 	var p *partition
-	if parts := w.s.newestFirst(); len(parts) > 0 && !parts[0].sealed.Load() && !w.over(parts[0], 0) {
+	if parts := w.s.newestFirst(); len(parts) > 0 && !parts[0].sealed.Load() && !parts[0].retired && !w.over(parts[0], 0) {
 		p = parts[0]
 	}
 	if p == nil {
@@ -274,18 +279,18 @@ func (w *writer) hotConn() (*conn, error) {
 		if p, err = newPartition(w.s.dir, name); err != nil {
 			return nil, err
 		}
-		w.s.addPart(p)
 	}
 	c, err := w.connect(p)
 	if err != nil {
 		return nil, err
 	}
+	w.s.addPart(p) // now that its file exists
 	db, err := p.read(context.Background())
 	if err != nil {
 		return nil, &partError{p, err}
 	}
-	if p.isSealed(context.Background(), db) { // by a receiver before this one
-		w.hot = nil
+	if p.isSealed(context.Background(), db) || c.next > w.s.limits.partTraces { // under a receiver before this one
+		p.retired = true
 		return w.hotConn()
 	}
 	if err := p.index.sync(context.Background(), db); err != nil {

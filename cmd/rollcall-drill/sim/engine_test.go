@@ -81,7 +81,7 @@ func TestEveryScenarioMovesWhatItPromises(t *testing.T) {
 		"cost-runaway":        {"cost per request", cost, 1.8, 4},
 		"index-drift": {"the miss share", ratio([]string{"llmops_retrieval_total{", "hit=false"},
 			[]string{"llmops_retrieval_total{"}), 3, 6},
-		"provider-outage": {"the error share", failed, 10, 60},
+		"provider-outage": {"the error share", failed, 10, 200},
 		"safety-spike":    {"the refusal share", ratio([]string{"llmops_refusals_total{"}, requests), 3, 14},
 		"privacy-leak": {"redactions", ratio([]string{"llmops_redactions_total{", "kind=email"},
 			requests), 1.8, 5},

@@ -99,10 +99,12 @@ func (r *recorder) Finished(q *sim.Request) {
 func (r *recorder) Evaluated(q *sim.Request, e sim.Evaluation) {
 	r.note("evaluated", q.ID(), e.At.String(), e.Evaluator)
 }
-func (r *recorder) Rated(q *sim.Request, at time.Time)      { r.note("rated", q.ID(), at.String()) }
-func (r *recorder) Complained(q *sim.Request, at time.Time) { r.note("complained", q.ID(), at.String()) }
-func (r *recorder) Changed(c sim.Change)                    { r.changes = append(r.changes, c) }
-func (r *recorder) Second(time.Time)                        { r.seconds++ }
+func (r *recorder) Rated(q *sim.Request, at time.Time) { r.note("rated", q.ID(), at.String()) }
+func (r *recorder) Complained(q *sim.Request, at time.Time) {
+	r.note("complained", q.ID(), at.String())
+}
+func (r *recorder) Changed(c sim.Change) { r.changes = append(r.changes, c) }
+func (r *recorder) Second(time.Time)     { r.seconds++ }
 
 func between(t *testing.T, what string, got, low, high float64) {
 	t.Helper()

@@ -86,8 +86,8 @@ func readPieces(in io.Reader, lines chan<- []byte, stop <-chan struct{}) error {
 	for {
 		part, err := r.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
-			full := append(rest, part...)
-			cut := len(full)
+			rest = append(rest, part...)
+			full, cut := rest, len(rest)
 			if i := bytes.LastIndexAny(full, " \t,;"); i > len(full)/2 {
 				cut = i + 1
 			}
@@ -95,7 +95,9 @@ func readPieces(in io.Reader, lines chan<- []byte, stop <-chan struct{}) error {
 			part = full[:cut]
 			err = nil
 		} else {
-			part = append(rest, part...)
+			if len(rest) > 0 {
+				part = append(rest, part...) //nolint:gocritic // rest is given up here
+			}
 			rest = nil
 		}
 		if len(part) > 0 {

@@ -13,3 +13,8 @@ func cause(err error) error {
 	}
 	return err
 }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

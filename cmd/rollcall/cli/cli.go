@@ -95,7 +95,7 @@ type Program struct {
 	// Drill runs the simulated service.
 	Drill Driller
 	// Redactor builds the filter of `redact`.
-	Redactor func(cfg *config.File, stateDir string) (Redactor, error)
+	Redactor func(cfg *config.File) (Redactor, error)
 	Version  Version
 }
 
@@ -143,7 +143,7 @@ func (p *Program) Run(ctx context.Context, args []string) int {
 	if p.Env == nil {
 		p.Env = func(string) (string, bool) { return "", false }
 	}
-	root := p.root()
+	root := p.root() //nolint:contextcheck // commands get ctx from ExecuteContext
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {

@@ -73,7 +73,7 @@ func newBench(t *testing.T, cfg string, env ...string) *bench {
 		return b.session, nil
 	}
 	b.Console = func(_ context.Context, c ConsoleStart) error { b.console = &c; return nil }
-	b.Program.Version = Version{Version: "1.2.3", Go: "go1.26", OS: "linux", Arch: "amd64"}
+	b.Version = Version{Version: "1.2.3", Go: "go1.26", OS: "linux", Arch: "amd64"}
 	return b
 }
 
@@ -459,7 +459,7 @@ func (u upper) SelfTest() (int, []string) { return 3, u.failures }
 func TestRedactFiltersStandardInput(t *testing.T) {
 	b := newBench(t, "")
 	b.In = strings.NewReader("secret")
-	b.Redactor = func(*config.File, string) (Redactor, error) { return upper{}, nil }
+	b.Redactor = func(*config.File) (Redactor, error) { return upper{}, nil }
 	if code := b.run("redact"); code != ExitOK || b.out.String() != "SECRET" {
 		t.Errorf("exit code %d, %q", code, b.out.String())
 	}
@@ -467,7 +467,7 @@ func TestRedactFiltersStandardInput(t *testing.T) {
 	if code := b.run("redact", "--selftest"); code != ExitOK || b.out.String() != "3 checks, all fine\n" {
 		t.Errorf("exit code %d, %q", code, b.out.String())
 	}
-	b.Redactor = func(*config.File, string) (Redactor, error) { return upper{[]string{"email: kept"}}, nil }
+	b.Redactor = func(*config.File) (Redactor, error) { return upper{[]string{"email: kept"}}, nil }
 	if code := b.run("redact", "--selftest"); code != ExitBad {
 		t.Errorf("a failing self test: exit code %d", code)
 	}

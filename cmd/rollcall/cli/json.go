@@ -101,9 +101,12 @@ type eventJSON struct {
 	sources.TraceEvent
 }
 
-func statusOf(s *signal.Snapshot, wall time.Time, width int) statusJSON {
+// wholeLine is a width that no verdict line reaches.
+const wholeLine = 1 << 16
+
+func statusOf(s *signal.Snapshot, wall time.Time) statusJSON {
 	out := statusJSON{
-		Verdict: verdictOf(s), Line: s.Line.Text(width), At: s.At.UTC(), Service: s.Service,
+		Verdict: verdictOf(s), Line: s.Line.Text(wholeLine), At: s.At.UTC(), Service: s.Service,
 		WindowS: s.Window.Seconds(), RangeS: s.View.Range.Seconds(), Since: moment(s.Line.Since), Change: s.Line.Change,
 		Runbook: s.Line.Runbook, Blind: s.Line.Blind, Signals: make([]signalJSON, 0, len(s.Readings)),
 		Changes: s.Changes, Manifest: s.Live, Sources: healthOf(s.Health),

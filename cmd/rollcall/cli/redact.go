@@ -36,7 +36,7 @@ func (p *Program) redactCommand(o *options) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r, err := p.Redactor(cfg, config.StateDir(p.Env))
+		r, err := p.Redactor(cfg)
 		if err != nil {
 			return &exit{ExitUsage, err}
 		}

@@ -44,7 +44,7 @@ func (p *Program) statusCommand(o *options) *cobra.Command {
 			snap.Health = s.Health()
 		}
 		if asJSON {
-			err = writeJSON(p.Out, statusOf(snap, s.Clock().Wall(), 0))
+			err = writeJSON(p.Out, statusOf(snap, s.Clock().Wall()))
 		} else {
 			err = p.statusText(p.printer(o, cfg.UI), snap)
 		}
@@ -77,7 +77,7 @@ func (p *Program) statusText(t *printer, s *signal.Snapshot) error {
 	when := "at " + s.At.UTC().Format("2006-01-02 15:04:05Z")
 	t.line("%s  %s", t.style(t.theme.Title, clean(s.Service)), t.style(t.theme.Dim, when+t.dot()+"last "+widget.Span(s.View.Range)))
 	_, style := t.theme.Verdict(v)
-	width := 0
+	width := wholeLine
 	if t.width > 4 {
 		width = t.width - 2
 	}
@@ -170,7 +170,7 @@ func (t *printer) health(list []sources.Health) {
 		if h.Latency > 0 {
 			words = append(words, widget.Latency(h.Latency))
 		}
-		if h.Skew > sources.MaxSkew || h.Skew < -sources.MaxSkew {
+		if h.Skew.Abs() > sources.MaxSkew {
 			words = append(words, "its clock is off by "+h.Skew.Round(time.Second).String())
 		}
 		for _, s := range []string{h.Note, h.Reason} {

@@ -215,7 +215,7 @@ func (t *printer) or(s string) string {
 func (p *Program) facts(f sources.Facts, noun string) {
 	switch {
 	case f.Total < 0:
-		p.note("rollcall: the first %d %s; there are more, --limit shows them", f.Shown, noun)
+		p.note("rollcall: the newest %d %s; there are more, --limit shows them", f.Shown, noun)
 	case f.Total > f.Shown:
 		p.note("rollcall: %d of %d %s; --limit shows more", f.Shown, f.Total, noun)
 	}

@@ -51,7 +51,7 @@ func (c *checker) node(n ast.Node, t reflect.Type, path string) {
 	}
 	before := len(c.found)
 	switch kind := t.Kind(); {
-	case decodesItself(t) && !(kind == reflect.Struct && isMapping(n) && viaFunc(t)):
+	case decodesItself(t) && (kind != reflect.Struct || !isMapping(n) || !viaFunc(t)):
 		c.leaf(n, t, path)
 		return
 	case kind == reflect.Struct:

@@ -36,12 +36,6 @@ type File struct {
 	Services   map[string]Service  `yaml:"services"`
 }
 
-// Traces bounds what is kept of spans and request rows.
-type Traces struct {
-	Retention sources.Duration `yaml:"retention"` // 7d
-	MaxBytes  sources.ByteSize `yaml:"max_bytes"` // 10GiB
-}
-
 // UI holds what a terminal cannot tell by itself.
 type UI struct {
 	Color    string `yaml:"color"`     // auto, always or never

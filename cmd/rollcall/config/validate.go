@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -49,6 +50,7 @@ func (f *File) validate(say report) {
 	oneOf(say, "ui.color", f.UI.Color, "auto", "always", "never")
 	oneOf(say, "ui.ascii", f.UI.ASCII, "auto", "always", "never")
 	oneOf(say, "ui.theme", f.UI.Theme, "auto", "dark", "light")
+	f.validateRooms(say)
 	if len(f.Services) == 0 {
 		say("", "no service is configured; add services: {NAME: {scope: 'job=\"NAME\"'}}")
 	}
@@ -86,7 +88,7 @@ func checkAddress(say report, at, addr string) {
 		say(at, "%s %q is not an address; write it like 127.0.0.1:4317, or off", at, addr)
 		return
 	}
-	if n, err := net.LookupPort("tcp", port); err != nil || n < 0 {
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		say(at, "%s: %q is not a port; write it like 127.0.0.1:4317", at, port)
 	}
 	if host != "" && net.ParseIP(host) == nil && strings.ContainsAny(host, " /") {

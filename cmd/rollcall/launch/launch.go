@@ -131,7 +131,7 @@ func Start(ctx context.Context, o Options) (*Drill, error) {
 	if o.For > 0 {
 		args = append(args, "--for", o.For.String())
 	}
-	cmd := exec.Command(o.Binary, args...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), o.Binary, args...) // Stop ends it, in order
 	cmd.Env = o.Env
 	cmd.SysProcAttr = attributes()
 	stdin, err := cmd.StdinPipe()

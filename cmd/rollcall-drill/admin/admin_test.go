@@ -1,0 +1,200 @@
+package admin_test
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rollcall/cmd/rollcall-drill/admin"
+	"rollcall/cmd/rollcall-drill/scenarios"
+	"rollcall/cmd/rollcall-drill/sim"
+)
+
+var start = time.Date(2026, 3, 4, 2, 0, 0, 0, time.UTC)
+
+func newServer(t *testing.T) (*httptest.Server, *sim.Control) {
+	t.Helper()
+	s, err := scenarios.Named("canary-regression")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := func() time.Time { return start }
+	c := sim.NewControl(s, start, now)
+	e := sim.NewEngine(sim.Config{Seed: 1, Scenario: s, Start: start, Control: c}, 0)
+	srv := httptest.NewServer(admin.Handler(c, e, admin.Info{Service: "s", Scenario: s.Name}, now, slog.New(slog.DiscardHandler)))
+	t.Cleanup(srv.Close)
+	return srv, c
+}
+
+type reply struct {
+	status int
+	etag   string
+	body   string
+}
+
+func call(t *testing.T, method, url, body string, header ...string) reply {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Add(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !json.Valid(b) {
+		t.Errorf("%s %s answered something that is not JSON: %s", method, url, b)
+	}
+	return reply{resp.StatusCode, resp.Header.Get("ETag"), string(b)}
+}
+
+func TestAPinMovesOnlyFromTheStateThatWasSeen(t *testing.T) {
+	srv, control := newServer(t)
+	url := srv.URL + "/v1/pins/prompt"
+	seen := call(t, "GET", url, "")
+	if seen.status != 200 || seen.etag == "" || !strings.Contains(seen.body, `"version":"v13"`) {
+		t.Fatalf("GET gave %+v", seen)
+	}
+	for _, c := range []struct {
+		what   string
+		body   string
+		header []string
+		status int
+		says   string
+	}{
+		{"without If-Match", `{"version":"v12"}`, nil, 428, "If-Match"},
+		{"with a tag that never was", `{"version":"v12"}`, []string{"If-Match", `"prompt-99"`}, 412, "v13"},
+		{"with a weak tag", `{"version":"v12"}`, []string{"If-Match", "W/" + seen.etag}, 412, "v13"},
+		{"to a version that nobody knows", `{"version":"v99"}`, []string{"If-Match", seen.etag}, 422, "v12, v13, v14"},
+		{"to nothing", `{}`, []string{"If-Match", seen.etag}, 422, "no version"},
+		{"with a body that is none", `v12`, []string{"If-Match", seen.etag}, 400, "body"},
+		{"with an empty body", ``, []string{"If-Match", seen.etag}, 400, "empty"},
+		{"with an unknown field", `{"versoin":"v12"}`, []string{"If-Match", seen.etag}, 400, "versoin"},
+		{"with two objects", `{"version":"v12"}{"version":"v14"}`, []string{"If-Match", seen.etag}, 400, "follows"},
+		{"with a huge body", `{"version":"` + strings.Repeat("x", 1<<20) + `"}`, []string{"If-Match", seen.etag}, 413, "bytes"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			got := call(t, "PUT", url, c.body, c.header...)
+			if got.status != c.status || !strings.Contains(got.body, c.says) {
+				t.Errorf("PUT gave %+v, want %d and %q", got, c.status, c.says)
+			}
+			if p, err := control.Pin("prompt"); err != nil || p.Version != "v13" {
+				t.Errorf("the pin moved to %s (%v)", p.Version, err)
+			}
+		})
+	}
+	moved := call(t, "PUT", url, `{"version":"v12"}`, "If-Match", `"other", `+seen.etag)
+	if moved.status != 200 || moved.etag == seen.etag {
+		t.Fatalf("the good PUT gave %+v", moved)
+	}
+	if again := call(t, "PUT", url, `{"version":"v14"}`, "If-Match", seen.etag); again.status != 412 || again.etag != moved.etag {
+		t.Errorf("a PUT with the old tag gave %+v, want 412 and the new tag", again)
+	}
+	back := call(t, "PUT", url, `{"version":"v13"}`, "If-Match", moved.etag)
+	if back.status != 200 || back.etag == seen.etag {
+		t.Errorf("a version that went and came back must not look as if it had never moved: %+v", back)
+	}
+}
+
+func TestOfManyWhoMoveAPinAtOnceOneWins(t *testing.T) {
+	srv, _ := newServer(t)
+	url := srv.URL + "/v1/pins/model"
+	tag := call(t, "GET", url, "").etag
+	var wg sync.WaitGroup
+	statuses := make([]int, 16)
+	for i := range statuses {
+		wg.Go(func() {
+			statuses[i] = call(t, "PUT", url, `{"version":"gpt-4o-2024-11-20"}`, "If-Match", tag).status
+		})
+	}
+	wg.Wait()
+	won := 0
+	for _, s := range statuses {
+		switch s {
+		case 200:
+			won++
+		case 412:
+		default:
+			t.Errorf("a PUT gave %d", s)
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d of %d won", won, len(statuses))
+	}
+}
+
+func TestVersionsSayWhichWasLastGood(t *testing.T) {
+	srv, control := newServer(t)
+	for range 2 { // before and after a version that nobody knows to be good goes live
+		got := call(t, "GET", srv.URL+"/v1/pins/prompt/versions", "")
+		if got.status != 200 || !strings.Contains(got.body, `"last_good":"v13"`) {
+			t.Fatalf("versions gave %+v", got)
+		}
+		p, err := control.Pin("prompt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := control.SetPin("prompt", "v14", p.Revision); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestEverythingElseThatCanBeSet(t *testing.T) {
+	srv, control := newServer(t)
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		says               string
+	}{
+		{"GET", "/v1/pins", "", 200, `"policy"`},
+		{"GET", "/v1/pins/prompts", "", 404, "prompt, model, tools, index, policy"},
+		{"GET", "/v1/pins/prompts/versions", "", 404, "unknown component"},
+		{"DELETE", "/v1/pins/prompt", "", 405, "DELETE"},
+		{"POST", "/v1/faults", "", 404, "/v1/state"},
+		{"GET", "/v1/features", "", 200, `"rerank":true`},
+		{"PUT", "/v1/features/rerank", `{"enabled":false}`, 200, `false`},
+		{"GET", "/v1/features/rerank", "", 200, `"enabled":false`},
+		{"PUT", "/v1/features/rerank", `{}`, 422, "enabled"},
+		{"PUT", "/v1/features/teleport", `{"enabled":false}`, 404, "rerank"},
+		{"PUT", "/v1/features/tenant.acme", `{"enabled":false}`, 200, "tenant.acme"},
+		{"GET", "/v1/queueing", "", 200, `"max_depth":400`},
+		{"PUT", "/v1/queueing", `{"max_depth":10}`, 200, `"enabled":true`},
+		{"PUT", "/v1/queueing", `{"max_depth":-1}`, 422, "max_depth"},
+		{"GET", "/v1/budgets", "", 200, `"day"`},
+		{"PUT", "/v1/budgets/day", `{"usd":12,"enforce":true}`, 200, "12"},
+		{"GET", "/v1/budgets/day", "", 200, `"enforce":true`},
+		{"PUT", "/v1/budgets/day", `{"enforce":true}`, 422, "usd"},
+		{"PUT", "/v1/budgets/day", `{"usd":-1}`, 422, "budget"},
+		{"PUT", "/v1/budgets/year", `{"usd":1}`, 404, "day, period"},
+		{"GET", "/v1/canary", "", 200, "null"},
+		{"PUT", "/v1/canary", `{"share":0}`, 422, "no canary"},
+		{"POST", "/v1/evals", "", 200, `"pass_rate"`},
+		{"GET", "/v1/state", "", 200, `"scenario":"canary-regression"`},
+	} {
+		t.Run(c.method+" "+c.path+" "+c.body, func(t *testing.T) {
+			got := call(t, c.method, srv.URL+c.path, c.body)
+			if got.status != c.status || !strings.Contains(got.body, c.says) {
+				t.Errorf("got %+v, want %d and %q", got, c.status, c.says)
+			}
+		})
+	}
+	s := control.State()
+	if s.Features["rerank"] || s.Features["tenant.acme"] || s.Queueing.MaxDepth != 10 || s.Budgets["day"] != 12 {
+		t.Errorf("the state is %+v", s)
+	}
+}

@@ -1,0 +1,323 @@
+// Package app puts the rooms together: it opens the sources and the trace store
+// that a configuration names, and answers the questions of the console and of
+// the command line from them.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"rollcall/cmd/rollcall/config"
+	"rollcall/sources"
+	"rollcall/sources/loki"
+	"rollcall/sources/manifest"
+	"rollcall/sources/prom"
+	"rollcall/sources/redact"
+	"rollcall/sources/signal"
+)
+
+const (
+	// settleTime is how long a single look waits for more than the readings.
+	settleTime = 5 * time.Second
+	// watchEvery is how old the last good answer of a source that nobody reads may get.
+	watchEvery = 20 * time.Second
+)
+
+// Options are what an App needs besides its configuration.
+type Options struct {
+	// Once: the caller looks only once, so that a snapshot waits for its usual values.
+	Once bool
+	// Receive: start the OTLP endpoint when no other process receives.
+	Receive bool
+	// Intake is one that already runs, as a drill's does; the App then does not own it.
+	Intake *Intake
+	Wall   func() time.Time // time.Now when nil
+}
+
+// App answers from the sources of one configuration. It is safe for concurrent use.
+type App struct {
+	cfg    *config.File
+	clock  sources.Clock
+	log    *slog.Logger
+	closer io.Closer
+
+	intake *Intake
+	owns   bool
+	rows   rows
+	prom   *prom.Client // nil when not configured
+	loki   *loki.Client // nil when not configured
+	moves  *manifest.Reader
+	eval   *signal.Evaluator
+	good   lastGood
+	once   bool
+
+	stop    context.CancelFunc // ends what runs in the background
+	running sync.WaitGroup
+}
+
+// Open opens everything that the configuration names. It waits for no source:
+// one that is down is a matter of Health.
+func Open(ctx context.Context, cfg *config.File, o Options) (*App, error) {
+	clock, err := cfg.Clock.Clock(o.Wall)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{cfg: cfg, clock: clock, intake: o.Intake, once: o.Once, good: lastGood{known: map[string]bool{}}}
+	if err := makeState(cfg.State); err != nil {
+		return nil, err
+	}
+	a.log, a.closer = openLog(cfg.State, "rollcall.log")
+	ctx, a.stop = context.WithCancel(context.WithoutCancel(ctx))
+	if a.intake == nil {
+		a.owns = true
+		if a.intake, err = OpenIntake(ctx, cfg, clock, a.log, o.Receive); err != nil {
+			return nil, errors.Join(err, a.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
+		}
+	}
+	a.rows = rows{a.intake, cfg}
+	if err := a.open(); err != nil { //nolint:contextcheck // the evaluator's own work ends with its Close
+		return nil, errors.Join(err, a.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
+	}
+	if !o.Once && a.loki != nil {
+		a.running.Go(func() { a.watchLoki(ctx) })
+	}
+	return a, nil
+}
+
+// watchLoki keeps the state of the log source fresh while nobody reads logs.
+func (a *App) watchLoki(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		if h := a.loki.Health(); a.clock.Wall().Sub(h.LastGood) > watchEvery {
+			check, cancel := context.WithTimeout(ctx, settleTime)
+			if err := a.loki.Check(check); err != nil && ctx.Err() == nil && h.State != sources.SourceDown {
+				a.log.Warn("loki", "err", err)
+			}
+			cancel()
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (a *App) open() error {
+	var metrics signal.Prom
+	var fromMetrics manifest.Prom
+	if a.cfg.Prometheus != nil {
+		c, err := prom.New(*a.cfg.Prometheus, prom.Options{Clock: a.clock, Sanitize: line, Log: a.log})
+		if err != nil {
+			return err
+		}
+		a.prom, metrics, fromMetrics = c, c, c
+	}
+	var logs signal.Logs
+	if a.cfg.Loki != nil {
+		c, err := loki.New(*a.cfg.Loki, loki.Options{Clock: a.clock, Redactor: a.intake.redactor, Log: a.log})
+		if err != nil {
+			return err
+		}
+		a.loki, logs = c, c
+	}
+	scopes := map[string]string{}
+	services := map[string]signal.Service{}
+	for name, s := range a.cfg.Services {
+		scopes[name], services[name] = s.Scope, s.Service
+	}
+	a.moves = manifest.New(fromMetrics, a.rows, scopes)
+	eval, err := signal.NewEvaluator(signal.Deps{
+		Prom: metrics, Logs: logs, Rows: a.rows, Changes: a.moves, Clock: a.clock, Log: a.log,
+		Prices: a.cfg.Prices, Health: a.Health,
+	}, services)
+	if err != nil {
+		return fmt.Errorf("%s: %w", a.cfg.Label(), err)
+	}
+	a.eval = eval
+	return nil
+}
+
+// line makes one line of outside text safe.
+func line(s string) string { return redact.SanitizeLine(s, 512) }
+
+// Close ends what runs in the background and closes the stores.
+func (a *App) Close() error {
+	if a.stop == nil {
+		return nil
+	}
+	a.stop()
+	a.stop = nil
+	a.running.Wait()
+	if a.eval != nil {
+		a.eval.Close()
+	}
+	if a.prom != nil {
+		a.prom.Close()
+	}
+	if a.loki != nil {
+		a.loki.Close()
+	}
+	var err error
+	if a.owns && a.intake != nil {
+		err = a.intake.Close()
+	}
+	return errors.Join(err, a.closer.Close())
+}
+
+// Log is where the program writes what it does.
+func (a *App) Log() *slog.Logger { return a.log }
+
+// Clock tells the service's time.
+func (a *App) Clock() sources.Clock { return a.clock }
+
+// Services returns the names in the configuration.
+func (a *App) Services() []string { return a.cfg.Names() }
+
+func (a *App) service(name string) (config.Service, error) {
+	s, ok := a.cfg.Services[name]
+	if !ok {
+		return s, fmt.Errorf("no service %q in %s; it has %v", name, a.cfg.Label(), a.cfg.Names())
+	}
+	return s, nil
+}
+
+// Snapshot reads all signals of a service; first names the pane to read first.
+func (a *App) Snapshot(ctx context.Context, service string, v sources.View, first sources.Pane) (*signal.Snapshot, error) {
+	if _, err := a.service(service); err != nil {
+		return nil, err
+	}
+	if a.once {
+		a.settle(ctx, service, v)
+	}
+	return a.eval.Snapshot(ctx, service, v, first)
+}
+
+// settle waits, within bounds, for what a single look would otherwise miss: what
+// is usual at this hour, and whether the sources that no signal needs are up.
+func (a *App) settle(ctx context.Context, service string, v sources.View) {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := a.eval.Warm(ctx, service, v); err != nil {
+			a.log.Info("not every usual value was loaded", "err", err)
+		}
+	})
+	if a.loki != nil {
+		wg.Go(func() {
+			if err := a.loki.Check(ctx); err != nil {
+				a.log.Info("loki", "err", err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Split reads one signal split by a component.
+func (a *App) Split(ctx context.Context, service, id, by string, v sources.View) ([]sources.Part, sources.Facts, error) {
+	if _, err := a.service(service); err != nil {
+		return nil, sources.Facts{}, err
+	}
+	return a.eval.Split(ctx, service, id, by, v)
+}
+
+// Changes returns what moved within the view's range, oldest first.
+func (a *App) Changes(ctx context.Context, service string, v sources.View) ([]sources.Change, sources.Facts, error) {
+	if _, err := a.service(service); err != nil {
+		return nil, sources.Facts{}, err
+	}
+	until := v.End(a.clock.Now())
+	return a.moves.Changes(ctx, service, until.Add(-v.Range), until, changeStep(v.Range))
+}
+
+// changeStep keeps a range at a few hundred points.
+func changeStep(rng time.Duration) time.Duration {
+	return max(15*time.Second, (rng / 240).Round(15*time.Second))
+}
+
+// Requests searches the request rows.
+func (a *App) Requests(ctx context.Context, f sources.RequestFilter) (sources.RequestList, error) {
+	return a.rows.Requests(ctx, f)
+}
+
+// Person is the token under which a user's requests are kept.
+func (a *App) Person(user string) (string, error) { return a.intake.redactor.Person(user), nil }
+
+// Logs reads log lines; without a query those of the service.
+func (a *App) Logs(ctx context.Context, service string, q sources.LogQuery) (sources.LogList, error) {
+	q, err := a.logQuery(service, q)
+	if err != nil {
+		return sources.LogList{}, err
+	}
+	return a.loki.QueryRange(ctx, q)
+}
+
+// Tail follows the log until ctx ends.
+func (a *App) Tail(ctx context.Context, service string, q sources.LogQuery) (<-chan sources.LogBatch, error) {
+	q, err := a.logQuery(service, q)
+	if err != nil {
+		return nil, err
+	}
+	return a.loki.Tail(ctx, q)
+}
+
+func (a *App) logQuery(service string, q sources.LogQuery) (sources.LogQuery, error) {
+	s, err := a.service(service)
+	if err != nil {
+		return q, err
+	}
+	if a.loki == nil {
+		return q, fmt.Errorf("no log source is configured; add loki: {url: http://HOST:3100} to %s", a.cfg.Label())
+	}
+	if q.Query == "" {
+		q.Query = s.Logs
+	}
+	return q, nil
+}
+
+// Health is the state of every source, in the order in which it is shown.
+func (a *App) Health() []sources.Health {
+	out := make([]sources.Health, 0, 4)
+	if a.prom != nil {
+		out = append(out, a.ofDrill(a.prom.Health()))
+	} else {
+		out = append(out, sources.Health{Source: "prom", State: sources.SourceOff, Note: "not configured"})
+	}
+	if a.loki != nil {
+		out = append(out, a.ofDrill(a.loki.Health()))
+	} else {
+		out = append(out, sources.Health{Source: "loki", State: sources.SourceOff, Note: "not configured"})
+	}
+	return append(out, a.intake.Health()...)
+}
+
+// ofDrill forgets the skew of a drill's servers: they run on this machine and
+// tell its accelerated time, which is not that of the wall.
+func (a *App) ofDrill(h sources.Health) sources.Health {
+	if a.cfg.Clock != (sources.ClockConfig{}) {
+		h.Skew = 0
+	}
+	return h
+}
+
+// Debug returns counters for the debug pane.
+func (a *App) Debug() [][2]string {
+	out := [][2]string{{"config", a.cfg.Label()}, {"state", a.cfg.State}}
+	if a.prom != nil {
+		out = append(out, a.prom.Debug()...)
+	}
+	for _, h := range a.Health() {
+		if h.Note != "" {
+			out = append(out, [2]string{h.Source, h.Note})
+		}
+	}
+	return append(out, [2]string{"log", filepath.Join(a.cfg.State, "rollcall.log")})
+}

@@ -1,0 +1,235 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"rollcall/sources"
+)
+
+// Finding is one answer of the doctor.
+type Finding struct {
+	Area    string          // "state", "prometheus", "loki", "otlp", "traces", "signals"
+	Check   string          // what was looked at
+	Verdict sources.Verdict // ok, watch, bad, unreachable or not exposed
+	Detail  string
+	Remedy  string
+}
+
+// checkTime is how long the doctor waits for one answer.
+const checkTime = 10 * time.Second
+
+// Doctor checks everything that a service needs, every source at the same time.
+func (a *App) Doctor(ctx context.Context, service string) []Finding {
+	checks := []func(context.Context, string) []Finding{a.checkState, a.checkProm, a.checkLoki, a.checkOTLP, a.checkTraces, a.checkSignals}
+	found := make([][]Finding, len(checks))
+	var wg sync.WaitGroup
+	for i, check := range checks {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, checkTime)
+			defer cancel()
+			found[i] = check(ctx, service)
+		})
+	}
+	wg.Wait()
+	var out []Finding
+	for _, f := range found {
+		out = append(out, f...)
+	}
+	return out
+}
+
+func ok(area, check, detail string) Finding {
+	return Finding{Area: area, Check: check, Verdict: sources.OK, Detail: detail}
+}
+
+func (a *App) checkState(context.Context, string) []Finding {
+	dir := a.cfg.State
+	st, err := os.Stat(dir)
+	if err != nil {
+		return []Finding{{"state", "folder", sources.Bad, err.Error(), "set state: or XDG_STATE_HOME to a folder you own"}}
+	}
+	if st.Mode().Perm()&0o007 != 0 {
+		return []Finding{{"state", "folder", sources.Watch, fmt.Sprintf("%s is open to everybody (%04o)", dir, st.Mode().Perm()), "chmod 700 " + dir}}
+	}
+	probe, err := os.CreateTemp(dir, ".probe-*")
+	if err != nil {
+		return []Finding{{"state", "folder", sources.Bad, fmt.Sprintf("%s cannot be written to: %v", dir, cause(err)), "free some space, or set state: to a folder you own"}}
+	}
+	_ = probe.Close()
+	_ = os.Remove(probe.Name())
+	return []Finding{ok("state", "folder", dir+" can be written to, by its owner only")}
+}
+
+func (a *App) checkProm(ctx context.Context, _ string) []Finding {
+	if a.prom == nil {
+		return []Finding{{"prometheus", "configured", sources.NotExposed, "no prometheus: in " + a.cfg.Label(), "add prometheus: {url: http://HOST:9090}, or set PROMETHEUS_URL"}}
+	}
+	err := a.prom.Check(ctx)
+	h := a.ofDrill(a.prom.Health())
+	return a.reached("prometheus", a.cfg.Prometheus.URL, h, err)
+}
+
+func (a *App) reached(area, url string, h sources.Health, err error) []Finding {
+	out := []Finding{ok(area, "reachable", url+" answers in "+took(h.Latency))}
+	if err != nil && h.State != sources.SourceUp {
+		what, remedy, _ := strings.Cut(line(err.Error()), "; ")
+		if remedy == "" {
+			remedy = "check " + area + ".url and the network between here and there"
+		}
+		return []Finding{{area, "reachable", sources.Unreachable, what, remedy}}
+	}
+	if h.Note != "" {
+		out[0].Detail += ", " + h.Note
+	}
+	if h.Skew.Abs() > sources.MaxSkew {
+		return append(out, Finding{area, "clock", sources.Watch, "its clock differs from this machine's by " + h.Skew.Round(time.Second).String(), "check NTP on both machines"})
+	}
+	return append(out, ok(area, "clock", "agrees with this machine's"))
+}
+
+func (a *App) checkLoki(ctx context.Context, service string) []Finding {
+	if a.loki == nil {
+		return []Finding{{"loki", "configured", sources.NotExposed, "no loki: in " + a.cfg.Label(), "add loki: {url: http://HOST:3100}, or set LOKI_ADDR"}}
+	}
+	err := a.loki.Check(ctx)
+	h := a.ofDrill(a.loki.Health())
+	out := a.reached("loki", a.cfg.Loki.URL, h, err)
+	if out[0].Verdict == sources.Unreachable {
+		return out
+	}
+	s := a.cfg.Services[service]
+	now := a.clock.Now()
+	list, err := a.loki.QueryRange(ctx, sources.LogQuery{Query: s.Logs, Since: now.Add(-time.Hour), Until: now, Limit: 200})
+	switch {
+	case err != nil:
+		return append(out, Finding{"loki", "selector", sources.Bad, line(err.Error()), "correct services." + service + ".logs"})
+	case len(list.Lines) == 0:
+		return append(out, Finding{"loki", "selector", sources.Watch, s.Logs + " matches no line of the last hour", "correct services." + service + ".logs; rollcall logs '{job=~\".+\"}' shows what is there"})
+	}
+	out = append(out, ok("loki", "selector", fmt.Sprintf("%s matches %s and more in the last hour", s.Logs, count(len(list.Lines), "line"))))
+	with := 0
+	for i := range list.Lines {
+		if list.Lines[i].RequestID != "" || list.Lines[i].TraceID != "" {
+			with++
+		}
+	}
+	if with == 0 {
+		return append(out, Finding{"loki", "request ID", sources.Watch, fmt.Sprintf("none of %d lines carries request_id or trace_id", len(list.Lines)), "write them into every line as JSON fields, so that a request finds its lines"})
+	}
+	return append(out, ok("loki", "request ID", fmt.Sprintf("in %d of %d lines", with, len(list.Lines))))
+}
+
+func (a *App) checkOTLP(ctx context.Context, _ string) []Finding {
+	store, err := a.intake.wait(ctx)
+	if err == nil {
+		if own, pid := store.Receiving(); pid > 0 {
+			who := fmt.Sprintf("received by process %d", pid)
+			if own {
+				who = "received by this process"
+			}
+			return []Finding{ok("otlp", "receiver", who)}
+		}
+	}
+	var out []Finding
+	for _, e := range []struct{ name, addr, def string }{
+		{"grpc", a.cfg.OTLP.GRPC, "127.0.0.1:4317"}, {"http", a.cfg.OTLP.HTTP, "127.0.0.1:4318"},
+	} {
+		addr := e.addr
+		if addr == "" {
+			addr = e.def
+		}
+		if addr == "off" {
+			out = append(out, Finding{"otlp", e.name, sources.NotExposed, "switched off", ""})
+			continue
+		}
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+		if err != nil {
+			out = append(out, Finding{"otlp", e.name, sources.Bad, fmt.Sprintf("%s is not free: %v", addr, listenCause(err)), "stop what listens there, or set otlp." + e.name + " to another address"})
+			continue
+		}
+		_ = l.Close()
+		out = append(out, ok("otlp", e.name, addr+" is free"))
+	}
+	return append(out, Finding{"otlp", "receiver", sources.Watch, "nobody receives traces now", "open the console, or run rollcall collect, and point the exporter of the service there"})
+}
+
+func listenCause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		var sys *os.SyscallError
+		if errors.As(op.Err, &sys) {
+			return sys.Err
+		}
+		return op.Err
+	}
+	return err
+}
+
+func (a *App) checkTraces(ctx context.Context, service string) []Finding {
+	store, err := a.intake.wait(ctx)
+	if err != nil {
+		return []Finding{{"traces", "store", sources.Bad, line(err.Error()), "see " + filepath.Join(a.cfg.State, "rollcall.log")}}
+	}
+	h := store.Health()
+	if h.State == sources.SourceDown {
+		return []Finding{{"traces", "store", sources.Bad, h.Reason, h.Note}}
+	}
+	now := a.clock.Now()
+	list, err := a.rows.Requests(ctx, sources.RequestFilter{Service: service, Since: now.Add(-time.Hour), Until: now.Add(time.Minute), Limit: 100})
+	switch {
+	case err != nil:
+		return []Finding{{"traces", "requests", sources.Bad, line(err.Error()), "see " + filepath.Join(a.cfg.State, "rollcall.log")}}
+	case len(list.Rows) == 0:
+		return []Finding{{"traces", "requests", sources.Watch, "no request of the last hour; " + h.Note, "export traces over OTLP to this machine, and set services." + service + ".trace_service to their service.name"}}
+	}
+	without := 0
+	for i := range list.Rows {
+		if list.Rows[i].ID == "" {
+			without++
+		}
+	}
+	out := []Finding{ok("traces", "requests", fmt.Sprintf("%d seen of the last hour; %s", len(list.Rows), h.Note))}
+	if without > 0 {
+		return append(out, Finding{"traces", "request ID", sources.Watch, fmt.Sprintf("%d of %d rows have none", without, len(list.Rows)), "set llmops.request.id on the root span, or name the attribute in mapping.request_id"})
+	}
+	return append(out, ok("traces", "request ID", "in every row"))
+}
+
+func (a *App) checkSignals(ctx context.Context, service string) []Finding {
+	snap, err := a.eval.Snapshot(ctx, service, sources.View{Range: time.Hour, Columns: 30}, sources.HealthPane)
+	if err != nil {
+		return []Finding{{"signals", "all", sources.Unreachable, line(err.Error()), ""}}
+	}
+	var out []Finding
+	known, missing := 0, []string{}
+	for i := range snap.Readings {
+		r := &snap.Readings[i]
+		switch r.Verdict {
+		case sources.NotExposed:
+			missing = append(missing, r.Signal)
+		case sources.Unreachable:
+			out = append(out, Finding{"signals", r.Signal, sources.Unreachable, r.Why, "services." + service + ".queries." + r.Signal + " can replace its query"})
+		default:
+			known++
+		}
+	}
+	if known > 0 {
+		out = append([]Finding{ok("signals", "answered", fmt.Sprintf("%d of %d", known, len(snap.Readings)))}, out...)
+	}
+	if len(missing) > 0 {
+		out = append(out, Finding{"signals", "not exposed", sources.NotExposed, strings.Join(missing, ", "), "docs/llmops-contract.md says which metric each needs; services." + service + ".queries can name your own"})
+	}
+	if known == 0 && len(out) == 1 {
+		s := a.cfg.Services[service]
+		out = append(out, Finding{"signals", "scope", sources.Bad, "no signal has data under {" + s.Scope + "}", "correct services." + service + ".scope"})
+	}
+	return out
+}

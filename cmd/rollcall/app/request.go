@@ -1,0 +1,200 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"rollcall/sources"
+	"rollcall/sources/request"
+)
+
+const (
+	// Around a request: its own lines are written while it runs and shortly after.
+	logsBefore = 30 * time.Second
+	logsAfter  = 2 * time.Minute
+	// Where no trace says when a request ran, logs are searched this far back.
+	logsBlind  = 24 * time.Hour
+	logLimit   = 500
+	alikeLimit = 20
+	// Each part of a request is given this long; the others do not wait for it.
+	partTime = 5 * time.Second
+)
+
+// Request opens a request by request, trace or response ID. Every source is
+// asked at once and named in the answers with what it had.
+func (a *App) Request(ctx context.Context, service, id string) (*sources.RequestView, error) {
+	s, err := a.service(service)
+	if err != nil {
+		return nil, err
+	}
+	wall := a.clock.Wall
+	began := wall()
+	traceCtx, cancel := context.WithTimeout(ctx, partTime)
+	v, facts, err := a.rows.Trace(traceCtx, id)
+	cancel()
+	answer := sources.Answer{Source: "traces"}
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		answer.Note = line(err.Error())
+	case v == nil:
+		answer.Note = "no trace carries this ID"
+	default:
+		answer.Found = true
+		answer.Note = joinFacts(fmt.Sprintf("%s in %s", count(len(v.Spans), "span"), took(wall().Sub(began))), facts)
+	}
+	if v == nil {
+		return a.logsOnly(ctx, service, s.Logs, id, answer)
+	}
+	v.Answers = []sources.Answer{answer}
+	v.Content = request.ContentOf(v.Spans, v.Events)
+
+	// What the parts find is put together here, so that a part that comes too late changes nothing.
+	ctx, cancel = context.WithTimeout(ctx, partTime)
+	defer cancel()
+	var (
+		logs, alike, good sources.Answer
+		list              sources.LogList
+		similar           []sources.Request
+		manifest          *sources.Manifest
+		diff              []sources.Change
+		parts             sync.WaitGroup
+	)
+	r := v.Request
+	parts.Go(func() { list, logs = a.requestLogs(ctx, s.Logs, &r) })
+	parts.Go(func() { similar, alike = a.alike(ctx, &r) })
+	parts.Go(func() { manifest, diff, good = a.compared(ctx, service, &r) })
+	parts.Wait()
+	v.Logs, v.Alike, v.LastGood, v.Diff = list, similar, manifest, diff
+	v.Answers = append(v.Answers, logs, alike, good)
+	v.Answers = slices.DeleteFunc(v.Answers, func(x sources.Answer) bool { return x.Source == "" })
+	return v, nil
+}
+
+// logsOnly is what is left of a request without a trace: its log lines.
+func (a *App) logsOnly(ctx context.Context, service, selector, id string, traces sources.Answer) (*sources.RequestView, error) {
+	logs := sources.Answer{Source: "loki", Note: "not configured"}
+	var list sources.LogList
+	if a.loki != nil {
+		ctx, cancel := context.WithTimeout(ctx, partTime)
+		defer cancel()
+		now := a.clock.Now()
+		list, logs = a.linesOf(ctx, selector, []string{id}, now.Add(-logsBlind), now)
+	}
+	if !logs.Found {
+		return nil, fmt.Errorf("no source has %q: traces: %s; loki: %s", line(id), traces.Note, logs.Note)
+	}
+	v := &sources.RequestView{Logs: list, Answers: []sources.Answer{traces, logs}}
+	v.Request.ID, v.Request.Service = line(id), service
+	v.Request.Time = list.Lines[0].Time
+	for i := range list.Lines {
+		if t := list.Lines[i].TraceID; t != "" {
+			v.Request.TraceID = t
+			break
+		}
+	}
+	return v, nil
+}
+
+func (a *App) requestLogs(ctx context.Context, selector string, r *sources.Request) (sources.LogList, sources.Answer) {
+	if a.loki == nil {
+		return sources.LogList{}, sources.Answer{Source: "loki", Note: "not configured"}
+	}
+	end := r.Time
+	if r.Latency.OK {
+		end = end.Add(time.Duration(r.Latency.V * float64(time.Second)))
+	}
+	return a.linesOf(ctx, selector, []string{r.ID, r.TraceID}, r.Time.Add(-logsBefore), end.Add(logsAfter))
+}
+
+// linesOf finds the lines that carry one of the IDs, in their text or else in
+// their structured metadata.
+func (a *App) linesOf(ctx context.Context, selector string, ids []string, since, until time.Time) (sources.LogList, sources.Answer) {
+	ids = slices.DeleteFunc(slices.Compact(ids), func(s string) bool { return s == "" })
+	if len(ids) == 0 {
+		return sources.LogList{}, sources.Answer{Source: "loki", Note: "the request has no ID to look for"}
+	}
+	began := a.clock.Wall()
+	q := sources.LogQuery{Query: selector + lineFilter(ids), Since: since, Until: until, Limit: logLimit}
+	list, err := a.loki.QueryRange(ctx, q)
+	if err == nil && len(list.Lines) == 0 {
+		q.Query = selector + " | trace_id=" + strconv.Quote(ids[len(ids)-1])
+		if inMeta, metaErr := a.loki.QueryRange(ctx, q); metaErr == nil && len(inMeta.Lines) > 0 {
+			list = inMeta
+		}
+	}
+	answer := sources.Answer{Source: "loki"}
+	switch {
+	case err != nil:
+		answer.Note = line(err.Error())
+	case len(list.Lines) == 0:
+		answer.Note = "no line carries its ID"
+	default:
+		answer.Found = true
+		answer.Note = joinFacts(fmt.Sprintf("%s in %s", count(len(list.Lines), "line"), took(a.clock.Wall().Sub(began))), list.Facts)
+	}
+	return list, answer
+}
+
+// lineFilter keeps lines that hold one of the IDs.
+func lineFilter(ids []string) string {
+	if len(ids) == 1 {
+		return " |= " + strconv.Quote(ids[0])
+	}
+	quoted := make([]string, len(ids))
+	for i, id := range ids {
+		quoted[i] = regexp.QuoteMeta(id)
+	}
+	return " |~ " + strconv.Quote(strings.Join(quoted, "|"))
+}
+
+func (a *App) alike(ctx context.Context, r *sources.Request) ([]sources.Request, sources.Answer) {
+	if len(r.Bad()) == 0 {
+		return nil, sources.Answer{}
+	}
+	list, err := a.rows.Alike(ctx, r, alikeLimit)
+	switch {
+	case err != nil:
+		return nil, sources.Answer{Source: "alike", Note: line(err.Error())}
+	case len(list.Rows) == 0:
+		return nil, sources.Answer{Source: "alike", Note: "no other request failed the same way"}
+	}
+	note := count(len(list.Rows), "request")
+	if f := list.Facts; f.Total > f.Shown {
+		note = fmt.Sprintf("%d of %d requests", f.Shown, f.Total)
+	}
+	return list.Rows, sources.Answer{Source: "alike", Found: true, Note: note + " failed the same way"}
+}
+
+func took(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}
+
+func joinFacts(note string, f sources.Facts) string {
+	for _, s := range append([]string{f.Partial, f.Stale}, f.Warnings...) {
+		if s != "" {
+			note += "; " + s
+		}
+	}
+	return note
+}

@@ -1,0 +1,195 @@
+package signal
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/sources"
+	"rollcall/sources/manifest"
+)
+
+func lineFor(t *testing.T, readings []sources.Reading, changes []sources.Change, health []sources.Health, changesKnown bool) Line {
+	t.Helper()
+	svc, err := newService("s", Service{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lineOf(&Snapshot{At: t0, Window: defaultWindow, Readings: readings, Changes: changes, Health: health}, svc, changesKnown)
+}
+
+func bad(id string, pane sources.Pane, value, usual float64, since time.Time) sources.Reading {
+	return sources.Reading{
+		Signal: id, Pane: pane, Unit: sources.Ratio, Known: true, Value: value, Verdict: sources.Bad, Since: since,
+		Usual:   &sources.Usual{Value: usual, Days: 14},
+		History: []sources.Point{{T: minutes(-60), V: usual}, {T: t0, V: value}},
+	}
+}
+
+func fine(id string, v sources.Verdict) sources.Reading {
+	return sources.Reading{Signal: id, Verdict: v}
+}
+
+func TestTheLineNamesTheSignalTheTimeAndTheChange(t *testing.T) {
+	l := lineFor(t, []sources.Reading{bad("schema_fail", sources.QualityPane, 0.091, 0.012, minutes(-10))},
+		[]sources.Change{promptChange(minutes(-12))}, nil, true)
+	if got, want := l.Text(200), "Schema failures 9.1% since 14:20 (usual 1.2%). Change: prompt v13→v14 at 14:18."; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if l.Verdict != sources.Bad || l.Runbook != "rollback-prompt" || l.Change == nil || len(l.Signals) != 1 {
+		t.Errorf("line %+v", l)
+	}
+}
+
+func TestTheLikeliestChange(t *testing.T) {
+	change := func(m float64, c sources.Component) sources.Change {
+		return sources.Change{At: minutes(m), Component: c, From: "a", To: "b"}
+	}
+	for _, tc := range []struct {
+		name    string
+		changes []sources.Change
+		want    string // component and minute
+	}{
+		{"the closest before", []sources.Change{change(-25, sources.Model), change(-12, sources.Prompt)}, "prompt"},
+		{"before rather than after", []sources.Change{change(-20, sources.Tools), change(-9, sources.Prompt)}, "tools"},
+		{"after, when nothing was before", []sources.Change{change(-8, sources.Index)}, "index"},
+		{"too long before", []sources.Change{change(-50, sources.Prompt)}, ""},
+		{"too long after", []sources.Change{change(-2, sources.Prompt)}, ""},
+		{"made together: what more often causes this", []sources.Change{change(-11.5, sources.Index), change(-12, sources.Policy), change(-12.5, sources.Prompt)}, "prompt"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := lineFor(t, []sources.Reading{bad("schema_fail", sources.QualityPane, 0.09, 0.01, minutes(-10))}, tc.changes, nil, true)
+			got := ""
+			if l.Change != nil {
+				got = string(l.Change.Component)
+			}
+			if got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+			if tc.want == "" && (l.Runbook != "" || !strings.Contains(l.Text(200), "No change seen")) {
+				t.Errorf("line %q", l.Text(200))
+			}
+		})
+	}
+}
+
+func TestASilentChangeIsCalledSilent(t *testing.T) {
+	l := lineFor(t, []sources.Reading{bad("eval_score", sources.QualityPane, 0.6, 0.8, minutes(-10))},
+		[]sources.Change{{At: minutes(-14), Component: sources.Model, From: "m-0414", To: "m-0807", Silent: true}}, nil, true)
+	if !strings.Contains(l.Text(200), "Silent change: served model m-0414→m-0807 at 14:16.") || l.Runbook != "rollback-model" {
+		t.Errorf("line %q, runbook %q", l.Text(200), l.Runbook)
+	}
+}
+
+func TestAChangeThatWasUndoneNeedsNoRunbook(t *testing.T) {
+	back := promptChange(minutes(-3))
+	back.From, back.To = "v14", "v13"
+	l := lineFor(t, []sources.Reading{bad("schema_fail", sources.QualityPane, 0.06, 0.012, minutes(-10))},
+		[]sources.Change{promptChange(minutes(-12)), back}, nil, true)
+	if !strings.Contains(l.Text(200), "prompt v13→v14 at 14:18, undone at 14:27.") || l.Runbook != "" {
+		t.Errorf("line %q, runbook %q", l.Text(200), l.Runbook)
+	}
+}
+
+func TestHarmComesBeforeAnnoyanceComesBeforeMoney(t *testing.T) {
+	l := lineFor(t, []sources.Reading{
+		bad("cost_per_req", sources.CostPane, 0.9, 0.01, minutes(-10)),
+		bad("schema_fail", sources.QualityPane, 0.09, 0.01, minutes(-10)),
+		bad("refusal", sources.SafetyPane, 0.3, 0.1, minutes(-10)),
+	}, nil, nil, true)
+	if strings.Join(l.Signals, " ") != "refusal schema_fail" {
+		t.Errorf("signals %v", l.Signals)
+	}
+	watch := bad("filter_trigger", sources.SafetyPane, 0.9, 0.01, minutes(-10))
+	watch.Verdict = sources.Watch
+	l = lineFor(t, []sources.Reading{watch, bad("cost_per_req", sources.CostPane, 0.9, 0.01, minutes(-10))}, nil, nil, true)
+	if l.Signals[0] != "cost_per_req" {
+		t.Errorf("what is only to watch came before what is bad: %v", l.Signals)
+	}
+}
+
+func TestTheQuietLineSaysWhatItCannotSee(t *testing.T) {
+	down := []sources.Health{{Source: "prom", State: sources.SourceUp}, {Source: "loki", State: sources.SourceDown}}
+	for _, tc := range []struct {
+		name     string
+		readings []sources.Reading
+		health   []sources.Health
+		known    bool
+		verdict  sources.Verdict
+		want     string
+	}{
+		{"all fine", []sources.Reading{fine("refusal", sources.OK)}, nil, true, sources.OK, "Nothing is worse than its thresholds."},
+		{"some learning", []sources.Reading{fine("refusal", sources.OK), fine("feedback", sources.Learning)}, nil, true, sources.OK,
+			"Nothing is worse than its thresholds. 1 signal learning."},
+		{"a source down", []sources.Reading{fine("refusal", sources.OK)}, down, true, sources.OK,
+			"Nothing is worse than its thresholds. Loki unreachable."},
+		{"changes not known", []sources.Reading{fine("refusal", sources.OK)}, nil, false, sources.OK,
+			"Nothing is worse than its thresholds. Changes unknown."},
+		{"some unreadable", []sources.Reading{fine("refusal", sources.OK), fine("feedback", sources.Unreachable)}, nil, true, sources.Unreachable,
+			"Nothing seen is worse than its thresholds; 1 of 2 signals cannot be read. Metrics unreachable."},
+		{"nothing readable", []sources.Reading{fine("refusal", sources.Unreachable)}, nil, true, sources.Unreachable,
+			"Nothing can be judged: the signals cannot be read. Metrics unreachable."},
+		{"nothing but learning", []sources.Reading{fine("refusal", sources.Learning)}, nil, true, sources.Learning,
+			"Nothing can be judged yet: too little history."},
+		{"no traffic", []sources.Reading{fine("refusal", sources.NoTraffic)}, nil, true, sources.NoTraffic, "No traffic in 5m."},
+		{"nothing exposed", []sources.Reading{fine("refusal", sources.NotExposed)}, nil, true, sources.NotExposed,
+			"Nothing to judge: this service exposes none of the signals. Check its scope."},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := lineFor(t, tc.readings, nil, tc.health, tc.known)
+			if l.Text(300) != tc.want || l.Verdict != tc.verdict {
+				t.Errorf("%s: %s", l.Verdict, l.Text(300))
+			}
+		})
+	}
+}
+
+func TestTextKeepsWholeParts(t *testing.T) {
+	l := Line{Parts: []string{"Schema failures 9.1%.", "Change: prompt v13→v14.", "Loki unreachable."}}
+	for _, tc := range []struct {
+		width int
+		want  string
+	}{
+		{200, "Schema failures 9.1%. Change: prompt v13→v14. Loki unreachable."},
+		{50, "Schema failures 9.1%. Change: prompt v13→v14."},
+		{44, "Schema failures 9.1%. Loki unreachable."},
+		{30, "Schema failures 9.1%."},
+		{18, "Schema failures…"},
+		{8, "Schema…"},
+		{4, "Sch…"},
+		{1, "…"},
+		{0, ""},
+	} {
+		got := l.Text(tc.width)
+		if got != tc.want || columns(got) > tc.width {
+			t.Errorf("%d columns: %q, want %q", tc.width, got, tc.want)
+		}
+	}
+	wide := Line{Parts: []string{"プロンプト v14 changed."}}
+	for w := range 30 {
+		if n := columns(wide.Text(w)); n > w {
+			t.Errorf("%d columns for %d", n, w)
+		}
+	}
+}
+
+func TestTheSnapshotTellsTheWholeStory(t *testing.T) {
+	p := validation(step(minutes(-10), 0.012, 0.091))
+	changes := changesFake{timeline: manifest.Timeline{
+		Changes: []sources.Change{promptChange(minutes(-12))},
+		Live:    sources.Manifest{ID: "m2", Versions: map[sources.Component]string{sources.Prompt: "v14"}},
+	}}
+	health := func() []sources.Health { return []sources.Health{{Source: "prom", State: sources.SourceUp}} }
+	s := warm(t, evaluator(t, Deps{Prom: p, Changes: changes, Health: health}, Service{}))
+	if got, want := s.Line.Text(200), "Schema failures 9.1% since 14:20 (usual 1.2%). Change: prompt v13→v14 at 14:18."; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if s.Live.ID != "m2" || len(s.Changes) != 1 || len(s.Health) != 1 || s.Worst("") != sources.Bad || s.Worst(sources.QualityPane) != sources.Bad {
+		t.Errorf("snapshot %+v", s)
+	}
+	s = snapshot(t, evaluator(t, Deps{Prom: p, Changes: changesFake{fail: errors.New("down")}}, Service{}))
+	if !contains(s.Line.Blind, "changes unknown") || strings.Contains(s.Line.Text(300), "No change seen") {
+		t.Errorf("line %q", s.Line.Text(300))
+	}
+}
