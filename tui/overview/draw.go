@@ -45,21 +45,17 @@ func (p *Pane) draw(c pane.Context) string {
 		for i := range p.plan.boxes {
 			lines = append(lines, p.section(c, &p.plan.boxes[i])...)
 		}
-		_, start, end := span(c)
 		sw := p.sparkW(c.Width - 2)
+		start, end := span(c, sw)
 		x := 1 + labelW + numW + unitW + 1
 		lines = append(lines, widget.Marks(t, marks(c, start, end, x, sw), c.Width, t.Glyphs.Border.Bottom, t.Dim))
 	}
 	return widget.Block(strings.Join(lines, "\n"), c.Width, c.Height, t.Glyphs.Ellipsis)
 }
 
-// span is the time that the sparklines share.
-func span(c pane.Context) (rng time.Duration, start, end time.Time) {
-	rng = c.Snapshot.View.Range
-	if rng <= 0 {
-		rng = c.View.Range
-	}
-	return rng, c.Snapshot.At.Add(-rng), c.Snapshot.At
+// span is the time that sparklines of w columns share.
+func span(c pane.Context, w int) (start, end time.Time) {
+	return widget.Align(c.Snapshot.At.Add(-c.Snapshot.View.Range), c.Snapshot.At, w)
 }
 
 // sparkW is the width of the sparkline in a row of w columns: a little more than what the words get.
@@ -100,7 +96,7 @@ func (p *Pane) box(c pane.Context, b *box) []string {
 	for _, r := range b.rows {
 		lines = append(lines, " "+p.row(c, r, inner-2)+" ")
 	}
-	_, start, end := span(c)
+	start, end := span(c, p.sparkW(inner-2))
 	x := 1 + labelW + numW + unitW + 1
 	border := t.Dim
 	if p.group == b.group {
@@ -162,7 +158,7 @@ func (p *Pane) drawRow(c pane.Context, r *sources.Reading, w int) string {
 		label, value = t.Dim, t.Dim
 	}
 	sw := p.sparkW(w)
-	_, start, end := span(c)
+	start, end := span(c, sw)
 	curve := widget.Spark(r.History, start, end, sw, widget.ScaleOf(r), g.Spark)
 	course := t.Faint
 	if loud {

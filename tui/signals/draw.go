@@ -169,8 +169,7 @@ func (o *One) partLines(c pane.Context, r *sources.Reading, w int) []string {
 	nameW = min(nameW, max(10, w/3))
 	sparkW := max(0, min(30, w-nameW-26))
 	styles := splitStyles(c)
-	end := c.Snapshot.At
-	start := end.Add(-c.Snapshot.View.Range)
+	start, end := widget.Align(c.Snapshot.At.Add(-c.Snapshot.View.Range), c.Snapshot.At, sparkW)
 	scale := widget.ScaleOf(r)
 	for i := range parts {
 		p := &parts[i]

@@ -67,7 +67,7 @@ func New(o Options) *Theme {
 	t.Bad = s.Foreground(pick("#ff6b57", "#b3261e")).Bold(true)
 	t.Watch = s.Foreground(pick("#e6a700", "#8a5a00"))
 	t.OK = s.Foreground(pick("#6aa889", "#2f6f4f"))
-	t.Selected = s.Background(pick("#1f3a52", "#cfe4f7")).Foreground(pick("#ffffff", "#101216"))
+	t.Selected = s.Background(pick("#2e3a4a", "#cfe4f7")).Foreground(pick("#ffffff", "#101216"))
 	t.Banner = s.Background(pick("#3a3000", "#ffe9a8")).Foreground(pick("#ffdd66", "#5a4300"))
 	return t
 }

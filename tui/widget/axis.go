@@ -99,9 +99,13 @@ func yTicks(s Scale, u sources.Unit, n int, ascii bool) (Scale, []yTick) {
 		}
 	}
 	var out []yTick
-	for k := first; k <= last+1e-9; k++ {
-		v := k * step
-		out = append(out, yTick{v / d.factor, d.prefix + strconv.FormatFloat(v/div+0, 'f', decimals, 64) + si + d.suffix})
+	for i := range min(n+4, int(last-first+1.5)) {
+		v := (first + float64(i)) * step
+		digits := strconv.FormatFloat(v/div+0, 'f', decimals, 64)
+		if math.Abs(v/div) >= 1e9 {
+			digits = strconv.FormatFloat(v/div, 'g', 3, 64)
+		}
+		out = append(out, yTick{v / d.factor, d.prefix + digits + si + d.suffix})
 	}
 	return Scale{first * step / d.factor, last * step / d.factor}, out
 }

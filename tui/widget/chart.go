@@ -63,11 +63,13 @@ func (ch *Chart) Draw(t *theme.Theme, w, h int) []string {
 	for _, k := range ticks {
 		left = max(left, ansi.StringWidth(k.label))
 	}
+	left = min(left, w/3)
 	right := ch.endNames()
 	plotW := w - left - 2 - right
 	if plotW < 10 {
 		right, plotW = 0, w-left-2
 	}
+	ch.Start, ch.End = Align(ch.Start, ch.End, plotW)
 	grid := make([][]cell, plotH)
 	for i := range grid {
 		grid[i] = make([]cell, plotW)
@@ -107,7 +109,7 @@ func (ch *Chart) Draw(t *theme.Theme, w, h int) []string {
 		if labels[r] != "" {
 			mark = tick
 		}
-		line := t.Dim.Render(FitLeft(labels[r], left, "")+" "+mark) + render(grid[r], ascii)
+		line := t.Dim.Render(FitLeft(labels[r], left, t.Glyphs.Ellipsis)+" "+mark) + render(grid[r], ascii)
 		if right > 0 {
 			if i := names[r]; i >= 0 {
 				line += ch.Lines[i].Style.Render(Fit(" "+ch.Lines[i].Name, right, t.Glyphs.Ellipsis))

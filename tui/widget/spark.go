@@ -64,6 +64,20 @@ func ScaleOf(r *sources.Reading) Scale {
 	return Scale{min(0, lo), max(top, min(0, lo)+1e-9)}
 }
 
+// Align moves a span of time forward to whole columns of w, so that what was
+// drawn in a column stays in it until the whole picture moves on by one.
+func Align(start, end time.Time, w int) (time.Time, time.Time) {
+	span := end.Sub(start)
+	if w <= 0 || span < time.Duration(w) {
+		return start, end
+	}
+	column := span / time.Duration(w)
+	if over := time.Duration(end.UnixNano() % int64(column)); over > 0 {
+		end = end.Add(column - over)
+	}
+	return end.Add(-span), end
+}
+
 // Bucket resamples points to n values, each the mean of its span of time
 // between start and end; NaN where there is none.
 func Bucket(points []sources.Point, start, end time.Time, n int) []float64 {
