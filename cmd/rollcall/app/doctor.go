@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"rollcall/sources"
+	"rollcall/sources/prom"
+	"rollcall/sources/signal"
 )
 
 // Finding is one answer of the doctor.
@@ -28,7 +30,7 @@ const checkTime = 10 * time.Second
 
 // Doctor checks everything that a service needs, every source at the same time.
 func (a *App) Doctor(ctx context.Context, service string) []Finding {
-	checks := []func(context.Context, string) []Finding{a.checkState, a.checkProm, a.checkLoki, a.checkOTLP, a.checkTraces, a.checkSignals}
+	checks := []func(context.Context, string) []Finding{a.checkState, a.checkProm, a.checkLoki, a.checkOTLP, a.checkTraces, a.checkQueries, a.checkSignals}
 	found := make([][]Finding, len(checks))
 	var wg sync.WaitGroup
 	for i, check := range checks {
@@ -201,6 +203,34 @@ func (a *App) checkTraces(ctx context.Context, service string) []Finding {
 		return append(out, Finding{"traces", "request ID", sources.Watch, fmt.Sprintf("%d of %d rows have none", without, len(list.Rows)), "set llmops.request.id on the root span, or name the attribute in mapping.request_id"})
 	}
 	return append(out, ok("traces", "request ID", "in every row"))
+}
+
+// checkQueries asks the sources about the queries that the configuration brings:
+// a wrong one would otherwise hide behind the catalogue's own.
+func (a *App) checkQueries(ctx context.Context, service string) []Finding {
+	s := a.cfg.Services[service]
+	queries, err := signal.Queries(s.Service)
+	if err != nil {
+		return []Finding{{"signals", "configuration", sources.Bad, line(err.Error()), "correct services." + service}}
+	}
+	var out []Finding
+	now := a.clock.Now()
+	for _, q := range queries {
+		if q.Profile != signal.Override || a.prom == nil {
+			continue
+		}
+		series, _, err := a.prom.Query(ctx, q.Query, now)
+		var rejected *prom.Error
+		switch {
+		case errors.As(err, &rejected) && rejected.Rejected:
+			out = append(out, Finding{"signals", q.Signal, sources.Bad, line(err.Error()), "correct services." + service + ".queries." + q.Signal})
+		case err == nil && len(series) == 0:
+			out = append(out, Finding{"signals", q.Signal, sources.Watch, "the configured query has no data", "check services." + service + ".queries." + q.Signal})
+		case err == nil:
+			out = append(out, ok("signals", q.Signal, "the configured query answers"))
+		}
+	}
+	return out
 }
 
 func (a *App) checkSignals(ctx context.Context, service string) []Finding {
