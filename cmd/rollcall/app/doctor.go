@@ -239,14 +239,19 @@ func (a *App) checkSignals(ctx context.Context, service string) []Finding {
 		return []Finding{{"signals", "all", sources.Unreachable, line(err.Error()), ""}}
 	}
 	var out []Finding
-	known, missing := 0, []string{}
+	known, why := 0, ""
+	var missing, unanswered []string
 	for i := range snap.Readings {
 		r := &snap.Readings[i]
 		switch r.Verdict {
 		case sources.NotExposed:
 			missing = append(missing, r.Signal)
 		case sources.Unreachable:
-			out = append(out, Finding{"signals", r.Signal, sources.Unreachable, r.Why, "services." + service + ".queries." + r.Signal + " can replace its query"})
+			unanswered = append(unanswered, r.Signal)
+			why = r.Why
+			if r.Facts.Stale != "" {
+				why += ": " + r.Facts.Stale
+			}
 		default:
 			known++
 		}
@@ -254,10 +259,13 @@ func (a *App) checkSignals(ctx context.Context, service string) []Finding {
 	if known > 0 {
 		out = append([]Finding{ok("signals", "answered", fmt.Sprintf("%d of %d", known, len(snap.Readings)))}, out...)
 	}
+	if len(unanswered) > 0 {
+		out = append(out, Finding{"signals", "unanswered", sources.Unreachable, fmt.Sprintf("%s (%s)", strings.Join(unanswered, ", "), line(why)), "see the sources above; services." + service + ".queries can replace a query"})
+	}
 	if len(missing) > 0 {
 		out = append(out, Finding{"signals", "not exposed", sources.NotExposed, strings.Join(missing, ", "), "docs/llmops-contract.md says which metric each needs; services." + service + ".queries can name your own"})
 	}
-	if known == 0 && len(out) == 1 {
+	if known == 0 && len(unanswered) == 0 {
 		s := a.cfg.Services[service]
 		out = append(out, Finding{"signals", "scope", sources.Bad, "no signal has data under {" + s.Scope + "}", "correct services." + service + ".scope"})
 	}
