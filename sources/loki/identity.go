@@ -1,6 +1,7 @@
 package loki
 
 import (
+	"bufio"
 	"strings"
 )
 
@@ -13,6 +14,7 @@ const maxParsed = 64 << 10
 // identity is what a line says about itself, read before redaction so that no
 // ID is lost to a pattern that it happens to look like.
 type identity struct {
+	json               *jsonText
 	requestID, traceID string
 	requestRank        int
 	said, guessed      string // level said by the sender, and guessed by Loki
@@ -75,14 +77,32 @@ func (id *identity) line(s string) {
 	s = s[:min(len(s), maxParsed)]
 	text := strings.TrimLeft(s, " \t")
 	if strings.HasPrefix(text, "{") {
-		r := newReader(strings.NewReader(text), 4*maxID)
-		_ = id.object(r, 0) // a line that is no JSON, or a part of some, says what it said so far
+		if id.json == nil {
+			id.json = newJSONText()
+		}
+		_ = id.object(id.json.of(text), 0) // a line that is no JSON, or a part of some, says what it said so far
 		return
 	}
 	id.logfmt(text)
 	if id.said == "" && id.guessed == "" {
 		id.word = levelWord(text)
 	}
+}
+
+// jsonText is a reader of texts, one after the other.
+type jsonText struct {
+	text strings.Reader
+	r    *reader
+}
+
+func newJSONText() *jsonText {
+	return &jsonText{r: &reader{r: bufio.NewReaderSize(nil, 4<<10), max: 4 * maxID}}
+}
+
+func (j *jsonText) of(s string) *reader {
+	j.text.Reset(s)
+	j.r.reset(&j.text)
+	return j.r
 }
 
 func (id *identity) object(r *reader, depth int) error {

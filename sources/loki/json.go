@@ -29,6 +29,12 @@ func newReader(r io.Reader, max int) *reader {
 	return &reader{r: bufio.NewReaderSize(r, 64<<10), max: max}
 }
 
+// reset makes the reader read something else.
+func (r *reader) reset(from io.Reader) {
+	r.r.Reset(from)
+	r.cut, r.depth = 0, 0
+}
+
 // next returns the next byte that is no white space, without taking it.
 func (r *reader) next() (byte, error) {
 	for {
@@ -138,11 +144,10 @@ func (r *reader) text() (string, error) {
 	r.buf, r.cut = r.buf[:0], 0
 	for {
 		// Whole pieces up to the next quote or escape, as far as the buffer goes.
-		piece, err := r.r.Peek(1)
-		if err != nil {
+		if _, err := r.r.Peek(1); err != nil {
 			return "", broken(err)
 		}
-		piece, _ = r.r.Peek(r.r.Buffered())
+		piece, _ := r.r.Peek(r.r.Buffered())
 		n := 0
 		for n < len(piece) && piece[n] != '"' && piece[n] != '\\' {
 			n++

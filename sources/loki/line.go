@@ -183,10 +183,11 @@ func (c *Client) finish(entries []*entry) []sources.LogLine {
 			done(res)
 		})
 	}
+	parser := newJSONText()
 	for i, e := range entries {
 		l := &out[i]
 		l.Time = time.Unix(0, e.ns).UTC()
-		var found identity
+		found := identity{json: parser}
 		found.fields(e.meta)
 		found.fields(e.parsed)
 		found.fields(e.stream.labels)

@@ -29,10 +29,10 @@ func logText(n int) []string {
 	out := make([]string, n)
 	for i := range out {
 		extra := "stage=rerank took=" + fmt.Sprint(rnd.IntN(900)) + "ms"
-		switch {
-		case i%20 == 3:
+		switch i % 20 {
+		case 3:
 			extra = secrets[i/20%len(secrets)]()
-		case i%20 == 13:
+		case 13:
 			extra = fmt.Sprintf("peer 10.%d.%d.%d:8443", rnd.IntN(256), rnd.IntN(256), rnd.IntN(256))
 		}
 		line := fmt.Sprintf(`{"ts":"2026-11-23T02:%02d:%02d.%06dZ","level":"info","msg":"answer delivered, %s","request_id":"req-%s","trace_id":"%s","route":"/chat","tenant":"acme","n":`,

@@ -83,10 +83,7 @@ func means(name string) meaning {
 			return meansNational
 		}
 	case 's':
-		switch {
-		case lastWord == "pass":
-			return meansSecret
-		case has("credentials"):
+		if lastWord == "pass" || has("credentials") {
 			return meansSecret
 		}
 	case 't':
@@ -143,15 +140,15 @@ func means(name string) meaning {
 			return meansCode
 		}
 	case 'p':
-		switch {
-		case lastWord == "otp", lastWord == "totp":
+		switch lastWord {
+		case "otp", "totp":
 			return meansCode
-		case lastWord == "whatsapp":
+		case "whatsapp":
 			return meansPhone
 		}
 	case 'l':
 		switch {
-		case lastWord == "tel", lastWord == "cell":
+		case lastWord == "tel" || lastWord == "cell":
 			return meansPhone
 		case has("credential"):
 			return meansSecret

@@ -260,7 +260,7 @@ func (sc *scanner) ipv4(i, j int) bool {
 			end++
 		}
 	}
-	if !ends(s, end) && !(s[end] == '_') || end+1 < len(s) && s[end] == '.' && isDigit(s[end+1]) {
+	if !ends(s, end) && s[end] != '_' || end+1 < len(s) && s[end] == '.' && isDigit(s[end+1]) {
 		return false
 	}
 	if i > 0 && (s[i-1] == '.' || s[i-1] == '-' && i > 1 && isAlnum(s[i-2])) {

@@ -117,7 +117,10 @@ func (p *patterns) prefilter(values []*string) []candidates {
 }
 
 func (p *patterns) hits(text string) []int {
-	hits := p.set.FindAllString(text, len(p.res))
+	hits, err := p.set.FindAllStringWithError(text, len(p.res))
+	if err != nil { // not knowing is no reason to let anything through
+		return p.every
+	}
 	slices.Sort(hits)
 	return hits
 }

@@ -82,7 +82,10 @@ func LoadKey(path string) ([]byte, error) {
 	}
 	// Unlike a rename, a link never replaces the key that another process made meanwhile.
 	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("redaction key: %w", err)
+		// Some file systems have no links.
+		if err := os.Rename(tmp.Name(), path); err != nil {
+			return nil, fmt.Errorf("redaction key: %w", err)
+		}
 	}
 	return readKey(path)
 }

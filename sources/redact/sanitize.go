@@ -53,8 +53,13 @@ func SanitizeLine(s string, max int) string {
 	cut := 0
 	if max > 0 && len(s) > max {
 		end := max
-		for end > 0 && end > max-utf8.UTFMax && !utf8.RuneStart(s[end]) {
-			end--
+		for i := max; i > 0 && i > max-utf8.UTFMax; i-- { // not in the middle of a character
+			if utf8.RuneStart(s[i]) {
+				if _, n := utf8.DecodeRuneInString(s[i:]); i+n > max {
+					end = i
+				}
+				break
+			}
 		}
 		cut = len(s) - end
 		s = s[:end]
