@@ -83,6 +83,9 @@ func (r *Reader) Read(ctx context.Context, service string, since, until time.Tim
 		seen int
 	)
 	out.Facts.Source = "prometheus"
+	if r.prom == nil {
+		out.Facts.Source = "requests"
+	}
 	var fromProm, fromRows []sources.Change
 	if r.prom != nil {
 		m, err := r.metrics(ctx, service, since, until, step)

@@ -210,6 +210,17 @@ func TestChangesFromDeploymentInfo(t *testing.T) {
 	}
 }
 
+func TestAChangeOfThisMinuteShowsInTheViewOfAWeek(t *testing.T) {
+	p := &lookback{interval: 15 * time.Second, deployed: []info{
+		{manifest("v13", "m1", "live"), [][2]float64{{-20000, 68}}},
+		{manifest("v14", "m1", "live"), [][2]float64{{68.25, 100}}},
+	}}
+	got, err := New(p, nil, map[string]string{"s": `job="a"`}).Read(t.Context(), "s", minute(-10080), minute(70), time.Hour)
+	if err != nil || say(got.Changes) != "prompt v13→v14 @68.2 live" || got.Live.ID != "v14-m1" {
+		t.Fatalf("changes %s, live %s, err %v", say(got.Changes), got.Live.ID, err)
+	}
+}
+
 func TestTwoInstancesScrapedAtDifferentTimesAreNotAChange(t *testing.T) {
 	p := &lookback{interval: 60 * time.Second, deployed: []info{
 		{manifest("v13", "m1", "live"), [][2]float64{{-100, 100}}},

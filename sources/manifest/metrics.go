@@ -30,6 +30,9 @@ func scoped(expr, scope string) string { return strings.ReplaceAll(expr, "$scope
 // before the series counts as ended: one slow scrape, and a bit.
 const apart = 70 * time.Second
 
+// tailStep is the coarsest step that still shows what happens now.
+const tailStep = 30 * time.Second
+
 type metricTimeline struct {
 	changes []sources.Change
 	live    sources.Manifest
@@ -40,7 +43,7 @@ func (r *Reader) metrics(ctx context.Context, service string, since, until time.
 	var out metricTimeline
 	budget := maxRefined
 	expr := scoped(deployed, r.scopes[service])
-	series, facts, err := r.prom.Range(ctx, expr, since, until, step)
+	series, facts, err := r.series(ctx, expr, since, until, step)
 	out.facts = facts
 	if err != nil {
 		return out, err
@@ -55,7 +58,7 @@ func (r *Reader) metrics(ctx context.Context, service string, since, until time.
 	out.live = liveManifest(stages)
 
 	expr = scoped(served, r.scopes[service])
-	series, facts, err = r.prom.Range(ctx, expr, since, until, step)
+	series, facts, err = r.series(ctx, expr, since, until, step)
 	if err != nil {
 		return out, err
 	}
@@ -63,6 +66,40 @@ func (r *Reader) metrics(ctx context.Context, service string, since, until time.
 	out.changes = append(out.changes, silentChanges(tracks(series, "model", look(expr)), out.changes)...)
 	slices.SortStableFunc(out.changes, func(a, b sources.Change) int { return a.At.Compare(b.At) })
 	return out, nil
+}
+
+// series reads a range, and where its steps are coarse the time since the last
+// whole step with finer ones: a change of this minute shows in the view of a week.
+func (r *Reader) series(ctx context.Context, expr string, since, until time.Time, step time.Duration) ([]sources.Series, sources.Facts, error) {
+	series, facts, err := r.prom.Range(ctx, expr, since, until, step)
+	fine := max(tailStep, step/60).Truncate(time.Second)
+	if err != nil || step <= tailStep || until.Sub(until.Truncate(step)) < fine {
+		return series, facts, err
+	}
+	whole := until.Truncate(step)
+	tail, facts, err := r.prom.Range(ctx, expr, whole.Add(fine), until, fine)
+	if err != nil {
+		return nil, facts, err
+	}
+	out := slices.Clone(series)
+	for _, s := range tail {
+		from, _ := slices.BinarySearchFunc(s.Points, whole, func(p sources.Point, t time.Time) int {
+			if p.T.After(t) {
+				return 1
+			}
+			return -1
+		})
+		if from == len(s.Points) {
+			continue
+		}
+		i := slices.IndexFunc(out, func(o sources.Series) bool { return maps.Equal(o.Labels, s.Labels) })
+		if i < 0 {
+			out = append(out, sources.Series{Labels: s.Labels, Points: s.Points[from:]})
+			continue
+		}
+		out[i].Points = append(slices.Clip(out[i].Points), s.Points[from:]...)
+	}
+	return out, facts, nil
 }
 
 // refine finds the first sample of a series between two grid times.

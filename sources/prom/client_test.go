@@ -1,6 +1,7 @@
 package prom
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,11 +11,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/prometheus/common/config"
 
@@ -465,4 +469,44 @@ func TestCheckWorksWithoutBuildInformation(t *testing.T) {
 	if err := client(t, Config{URL: s.URL}).Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+type canned struct{ body []byte }
+
+func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, ContentLength: -1,
+		Body: io.NopCloser(bytes.NewReader(c.body)), Request: r,
+	}, nil
+}
+
+// Whatever a server answers: no crash, and no control byte gets through.
+func FuzzAnswer(f *testing.F) {
+	f.Add([]byte(oneSeries))
+	f.Add([]byte(`{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"a":"b"},"values":[[1,"NaN"],[2,"x"]]}]}}`))
+	f.Add([]byte(`{"status":"error","errorType":"bad_data","error":"\u001b[2J"}`))
+	f.Add([]byte(`{"status":"success","data":{"resultType":"string","result":[1,"\u009b"]}}`))
+	f.Add([]byte(`[]`))
+	f.Add([]byte{0xff, 0xfe, 0})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		c, err := newClient(Config{URL: "http://127.0.0.1:1"}, Options{Clock: wallClock{}}, func(x *transport) { x.next = canned{body} })
+		if err != nil {
+			t.Fatal(err)
+		}
+		series, facts, err := c.Query(t.Context(), "x", t0)
+		texts := slices.Clone(facts.Warnings)
+		if err != nil {
+			texts = append(texts, err.Error())
+		}
+		for _, s := range series {
+			for k, v := range s.Labels {
+				texts = append(texts, k, v)
+			}
+		}
+		for _, s := range texts {
+			if strings.ContainsFunc(s, unicode.IsControl) || !utf8.ValidString(s) {
+				t.Fatalf("unsafe text %q", s)
+			}
+		}
+	})
 }

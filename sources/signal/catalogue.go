@@ -18,6 +18,7 @@ type Signal struct {
 	ID        string // stable; as in configuration and JSON
 	Label     string // at most 16 columns
 	Name      string // as the verdict line says it: "schema failures"
+	Family    string // signals that move together; the verdict line names one of them
 	Pane      sources.Pane
 	Unit      sources.Unit
 	Direction sources.Direction

@@ -11,7 +11,7 @@ func cost() []Signal {
 	burners := []sources.Component{sources.Tools, sources.Prompt, sources.Model, sources.Index}
 	budget := func(id, label, name string, compute computeFunc) Signal {
 		return Signal{
-			ID: id, Label: label, Name: name, Pane: sources.CostPane, Unit: sources.Ratio, Direction: sources.HigherWorse,
+			ID: id, Label: label, Name: name, Family: "spend", Pane: sources.CostPane, Unit: sources.Ratio, Direction: sources.HigherWorse,
 			Compute: compute, Limits: sources.Threshold{Watch: 0.8, Bad: 1}, Causes: burners,
 		}
 	}
@@ -21,12 +21,12 @@ func cost() []Signal {
 	forecast := budget("budget_forecast", "day forecast", "forecast of the day's budget", budgetForecast)
 	forecast.Limits = sources.Threshold{Watch: 1, Bad: 1.5}
 	// An estimate: only far over the budget does it mean anything.
-	user := budget("budget_user_hour", "user budget", "top user's spend against the budget of a user-hour", budgetUserHour)
+	user := budget("budget_user_hour", "user budget", "top user's hour against its budget", budgetUserHour)
 	user.Limits = sources.Threshold{Watch: 2}
 
 	cache := func(id, label, name, kinds string, rows func(*sources.RequestBucket) (float64, float64)) Signal {
 		return Signal{
-			ID: id, Label: label, Name: name, Pane: sources.CostPane, Unit: sources.Ratio, Direction: sources.LowerWorse,
+			ID: id, Label: label, Name: name, Family: "cache", Pane: sources.CostPane, Unit: sources.Ratio, Direction: sources.LowerWorse,
 			From: []Source{share(
 				LLMOps,
 				`sum(rate(llmops_cache_total{`+kinds+`,result="hit",$scope}[$window]))`,
@@ -56,7 +56,7 @@ func cost() []Signal {
 
 	return []Signal{
 		{
-			ID: "spend_rate", Label: "spend", Name: "spend", Pane: sources.CostPane, Unit: sources.USDPerSec, Direction: sources.HigherWorse,
+			ID: "spend_rate", Label: "spend", Name: "spend", Family: "spend", Pane: sources.CostPane, Unit: sources.USDPerSec, Direction: sources.HigherWorse,
 			From:   spendSources(),
 			Rows:   rowSpend,
 			Rise:   Relative{Watch: 1.6, Bad: 3, By: 1.0 / 3600},
@@ -72,18 +72,18 @@ func cost() []Signal {
 		},
 		used,
 		forecast,
-		budget("budget_hour", "hour budget", "spend against the hour's budget", budgetHour),
+		budget("budget_hour", "hour budget", "this hour against its budget", budgetHour),
 		user,
-		budget("budget_request", "request budget", "cost per request against its budget", budgetRequest),
+		budget("budget_request", "request budget", "mean request against its budget", budgetRequest),
 		{
-			ID: "ratelimit_headroom", Label: "limit headroom", Name: "rate-limit headroom", Pane: sources.CostPane, Unit: sources.Ratio, Direction: sources.LowerWorse,
+			ID: "ratelimit_headroom", Label: "limit headroom", Name: "rate-limit headroom", Family: "limits", Pane: sources.CostPane, Unit: sources.Ratio, Direction: sources.LowerWorse,
 			From:    []Source{vector(LLMOps, "provider", `min by (provider) (llmops_quota_remaining_ratio{$scope})`)},
 			Combine: Worst,
 			Limits:  sources.Threshold{Watch: 0.2, Bad: 0.05},
 			Causes:  burners,
 		},
 		{
-			ID: "ratelimit_tokens", Label: "tokens left", Name: "token-limit headroom", Pane: sources.CostPane, Unit: sources.Tokens, Direction: sources.LowerWorse,
+			ID: "ratelimit_tokens", Label: "tokens left", Name: "token-limit headroom", Family: "limits", Pane: sources.CostPane, Unit: sources.Tokens, Direction: sources.LowerWorse,
 			From:    []Source{vector(LLMOps, "provider", `min by (provider) (llmops_quota_remaining_tokens{$scope})`)},
 			Combine: Worst,
 			Fall:    Relative{Watch: 0.3, Bad: 0.1},
@@ -109,7 +109,7 @@ func cost() []Signal {
 			Causes: []sources.Component{sources.Index},
 		},
 		{
-			ID: "index_query_p95", Label: "index query p95", Name: "vector search p95", Pane: sources.CostPane, Unit: sources.Seconds, Direction: sources.HigherWorse,
+			ID: "index_query_p95", Label: "index query p95", Name: "vector search p95", Family: "latency", Pane: sources.CostPane, Unit: sources.Seconds, Direction: sources.HigherWorse,
 			From: []Source{{
 				Profile: LLMOps, Query: `histogram_quantile(0.95, sum by (le) (rate(llmops_index_query_seconds_bucket{$scope}[$window])))`,
 				N: `sum(rate(llmops_index_query_seconds_count{$scope}[$window]))`, Bucket: `llmops_index_query_seconds_bucket{$scope}`,

@@ -168,7 +168,7 @@ func (r *run) topBucket(ctx context.Context, bucket string) float64 {
 	}
 	top := math.NaN()
 	for _, s := range series {
-		if le, err := strconv.ParseFloat(s.Labels["le"], 64); err == nil && !math.IsInf(le, 0) && !(le <= top) {
+		if le, err := strconv.ParseFloat(s.Labels["le"], 64); err == nil && !math.IsInf(le, 0) && (math.IsNaN(top) || le > top) {
 			top = le
 		}
 	}

@@ -53,12 +53,21 @@ type Deps struct {
 }
 
 const (
-	workers      = 8
+	workers      = 4 // at once per refresh; more only queue up in a small Prometheus
 	maxStitched  = 600
-	beforeRange  = time.Hour        // changes are read this much further back than the range
-	freshEnough  = 20 * time.Second // how far the newest grid point may lag before the end is asked for by itself
+	beforeRange  = time.Hour // changes are read this much further back than the range
 	defaultRange = time.Hour
 	defaultCols  = 120
+
+	// A view with a coarser step than this shows it in its chart only: values,
+	// verdicts and the time since when come from a finer look at the newest part,
+	// so that zooming out changes no verdict.
+	fineStep  = 30 * time.Second
+	fineTail  = 2 * time.Minute
+	sinceStep = 20 * time.Second
+	sinceSpan = time.Hour
+
+	pastPatience = 3 * time.Second // wall time that a past moment waits for its baselines
 )
 
 // Evaluator measures and judges the signals of services. It is safe for concurrent use.
@@ -157,29 +166,24 @@ func (e *Evaluator) Snapshot(ctx context.Context, service string, view sources.V
 			timeline, timelineErr = e.deps.Changes.Read(ctx, service, r.start.Add(-beforeRange), r.now, r.step)
 		})
 	}
-	jobs := make(chan int, len(r.svc.signals))
-	for _, visible := range []bool{true, false} {
-		for i := range r.svc.signals {
-			if (r.svc.signals[i].Pane == first) == visible {
-				jobs <- i
-			}
-		}
-	}
-	close(jobs)
-	for range workers {
-		wg.Go(func() {
-			for i := range jobs {
-				if ctx.Err() == nil {
-					snap.Readings[i] = r.reading(ctx, &r.svc.signals[i])
-				}
-			}
-		})
-	}
+	r.readAll(ctx, first, snap.Readings)
 	wg.Wait()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	e.usual.load(r.svc.name)
+	if view.Live() {
+		e.usual.load(r.svc.name)
+	} else if e.usual.missing(r.svc.name) {
+		// A past moment is asked for once and stands still: it gets its baselines at once.
+		bounded, cancel := context.WithTimeout(ctx, pastPatience)
+		defer cancel()
+		if e.usual.wait(bounded, r.svc.name) == nil {
+			r.readAll(ctx, first, snap.Readings)
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
 	snap.Changes, snap.Live = timeline.Changes, timeline.Live
 	if snap.Changes == nil {
 		snap.Changes = []sources.Change{}
@@ -192,6 +196,39 @@ func (e *Evaluator) Snapshot(ctx context.Context, service string, view sources.V
 		e.deps.Log.Warn("changes could not be read", "service", service, "error", timelineErr)
 	}
 	return snap, nil
+}
+
+// readAll reads and judges every signal, those of the pane first before the others.
+func (r *run) readAll(ctx context.Context, first sources.Pane, out []sources.Reading) {
+	order := readOrder(r.svc.signals, first)
+	jobs := make(chan int, len(order))
+	for _, i := range order {
+		jobs <- i
+	}
+	close(jobs)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for i := range jobs {
+				if ctx.Err() == nil {
+					out[i] = r.reading(ctx, &r.svc.signals[i])
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func readOrder(signals []Signal, first sources.Pane) []int {
+	var order []int
+	for _, visible := range []bool{true, false} {
+		for i := range signals {
+			if (signals[i].Pane == first) == visible {
+				order = append(order, i)
+			}
+		}
+	}
+	return order
 }
 
 // Warm loads the baselines that a snapshot of this view will compare with, and

@@ -10,7 +10,7 @@ func health() []Signal {
 	slow := []sources.Component{sources.Model, sources.Index, sources.Tools, sources.Prompt}
 	latency := func(id, label, q string, row int) Signal {
 		return Signal{
-			ID: id, Label: label, Name: "latency " + label, Pane: sources.HealthPane, Unit: sources.Seconds, Direction: sources.HigherWorse,
+			ID: id, Label: label, Name: "latency " + label, Family: "latency", Pane: sources.HealthPane, Unit: sources.Seconds, Direction: sources.HigherWorse,
 			From: []Source{
 				quantile(LLMOps, q, "llmops_request_seconds", ""),
 				quantile(OTelGenAI, q, "gen_ai_client_operation_duration_seconds", inference),
@@ -38,7 +38,7 @@ func health() []Signal {
 			Causes: []sources.Component{sources.Policy, sources.Tools},
 		},
 		{
-			ID: "error_ratio", Label: "errors", Name: "errors", Pane: sources.HealthPane, Unit: sources.Ratio, Direction: sources.HigherWorse,
+			ID: "error_ratio", Label: "errors", Name: "errors", Family: "errors", Pane: sources.HealthPane, Unit: sources.Ratio, Direction: sources.HigherWorse,
 			From: []Source{
 				share(LLMOps, rate("llmops_requests_total", `outcome="error"`), requests),
 				share(OTelGenAI, rate(otelCount, inference+`,error_type!=""`), otel),
@@ -51,7 +51,7 @@ func health() []Signal {
 			Causes: []sources.Component{sources.Model, sources.Tools, sources.Index, sources.Prompt},
 		},
 		{
-			ID: "error_by_type", Label: "errors by type", Name: "errors by type", Pane: sources.HealthPane, Unit: sources.PerSecond, Direction: sources.HigherWorse,
+			ID: "error_by_type", Label: "errors by type", Name: "errors by type", Family: "errors", Pane: sources.HealthPane, Unit: sources.PerSecond, Direction: sources.HigherWorse,
 			From: []Source{
 				vector(LLMOps, "error_type", errorsByType("llmops_requests_total", `outcome="error"`, "")),
 				vector(OTelGenAI, "error_type", errorsByType(otelCount, inference+`,error_type!=""`, inference)),
@@ -66,7 +66,7 @@ func health() []Signal {
 		latency("latency_p95", "p95", "0.95", 1),
 		p99,
 		{
-			ID: "ttft_p95", Label: "ttft p95", Name: "time to first token p95", Pane: sources.HealthPane, Unit: sources.Seconds, Direction: sources.HigherWorse,
+			ID: "ttft_p95", Label: "ttft p95", Name: "time to first token p95", Family: "latency", Pane: sources.HealthPane, Unit: sources.Seconds, Direction: sources.HigherWorse,
 			From: []Source{
 				quantile(LLMOps, "0.95", "llmops_ttft_seconds", ""),
 				quantile(OTelGenAI, "0.95", "gen_ai_client_operation_time_to_first_chunk_seconds", ""),
@@ -79,7 +79,7 @@ func health() []Signal {
 			Causes: slow,
 		},
 		{
-			ID: "tokens_per_req", Label: "tokens/req", Name: "tokens per request", Pane: sources.HealthPane, Unit: sources.Tokens, Direction: sources.BothWorse,
+			ID: "tokens_per_req", Label: "tokens/req", Name: "tokens per request", Family: "tokens", Pane: sources.HealthPane, Unit: sources.Tokens, Direction: sources.BothWorse,
 			From: []Source{
 				// Cached tokens are part of the input: adding them would count them twice.
 				{Profile: LLMOps, Query: rate("llmops_tokens_total", `kind=~"input|output"`) + ` / ` + requests, N: requests},
@@ -114,7 +114,7 @@ func health() []Signal {
 			Causes: []sources.Component{sources.Prompt, sources.Model},
 		},
 		{
-			ID: "cost_per_req", Label: "cost/req", Name: "cost per request", Pane: sources.HealthPane, Unit: sources.USD, Direction: sources.HigherWorse,
+			ID: "cost_per_req", Label: "cost/req", Name: "cost per request", Family: "spend", Pane: sources.HealthPane, Unit: sources.USD, Direction: sources.HigherWorse,
 			From: []Source{
 				{Profile: LLMOps, Query: rate("llmops_cost_usd_total", "") + ` / ` + requests, N: requests},
 				{Profile: LLMOps, Priced: true, Query: perRequest(llmopsTokens(), "model, kind", requests), N: requests},
@@ -143,13 +143,13 @@ func health() []Signal {
 			Causes: []sources.Component{sources.Policy},
 		},
 		{
-			ID: "queue_depth", Label: "queue", Name: "requests waiting", Pane: sources.HealthPane, Unit: sources.Count, Direction: sources.HigherWorse,
+			ID: "queue_depth", Label: "queue", Name: "requests waiting", Family: "queue", Pane: sources.HealthPane, Unit: sources.Count, Direction: sources.HigherWorse,
 			From:   []Source{plain(LLMOps, `sum(llmops_queue_depth{$scope})`)},
 			Rise:   Relative{Watch: 3, Bad: 10, By: 20},
 			Causes: slow,
 		},
 		{
-			ID: "queue_wait_p95", Label: "queue wait p95", Name: "queue wait p95", Pane: sources.HealthPane, Unit: sources.Seconds, Direction: sources.HigherWorse,
+			ID: "queue_wait_p95", Label: "queue wait p95", Name: "queue wait p95", Family: "queue", Pane: sources.HealthPane, Unit: sources.Seconds, Direction: sources.HigherWorse,
 			From: []Source{{
 				Profile: LLMOps, Query: `histogram_quantile(0.95, sum by (le) (rate(llmops_queue_wait_seconds_bucket{$scope}[$window])))`,
 				N: `sum(rate(llmops_queue_wait_seconds_count{$scope}[$window]))`, Bucket: `llmops_queue_wait_seconds_bucket{$scope}`,
@@ -160,7 +160,7 @@ func health() []Signal {
 			Causes: slow,
 		},
 		{
-			ID: "queue_drops", Label: "queue drops", Name: "requests dropped by the queue", Pane: sources.HealthPane, Unit: sources.PerSecond, Direction: sources.HigherWorse,
+			ID: "queue_drops", Label: "queue drops", Name: "requests dropped by the queue", Family: "queue", Pane: sources.HealthPane, Unit: sources.PerSecond, Direction: sources.HigherWorse,
 			From:   []Source{plain(LLMOps, `sum(rate(llmops_queue_dropped_total{$scope}[$window]))`)},
 			Limits: sources.Threshold{Watch: 0.05, Bad: 0.5},
 			Least:  Least{K: 5},

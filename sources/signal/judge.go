@@ -13,6 +13,7 @@ type judged struct {
 	verdict sources.Verdict
 	why     string
 	since   time.Time
+	so      func(float64) bool // what a value must be to belong to the time since
 	// weight orders verdicts of the same kind: how many times over its level or its usual value.
 	weight float64
 }
@@ -26,7 +27,8 @@ func (sig *Signal) judge(p part, usual *sources.Usual, window time.Duration) jud
 	if p.verdict != "" {
 		j := judged{verdict: p.verdict, why: p.why, weight: p.value}
 		if worse(p.verdict, sources.OK) {
-			j.since = began(p.history, func(v float64) bool { return sig.crosses(v, nil) })
+			j.so = func(v float64) bool { return sig.crosses(v, nil) }
+			j.since = began(p.history, j.so)
 		}
 		return j
 	}
@@ -57,7 +59,8 @@ func (sig *Signal) judge(p part, usual *sources.Usual, window time.Duration) jud
 		if !enough || relative == sources.OK {
 			against = nil
 		}
-		out.since = began(p.history, func(v float64) bool { return sig.crosses(v, against) })
+		out.so = func(v float64) bool { return sig.crosses(v, against) }
+		out.since = began(p.history, out.so)
 		return out
 	}
 	switch {
@@ -131,8 +134,12 @@ func (sig *Signal) compare(p part, usual sources.Usual) (sources.Verdict, float6
 	if usual.Value != 0 {
 		times = p.value / usual.Value
 	}
+	lately := p.history
+	if p.recent != nil {
+		lately = p.recent
+	}
 	for _, v := range []sources.Verdict{sources.Bad, sources.Watch} {
-		if steady(p.history, func(x float64) bool { return sig.unusual(x, usual, v) }) {
+		if steady(lately, func(x float64) bool { return sig.unusual(x, usual, v) }) {
 			return v, times
 		}
 	}

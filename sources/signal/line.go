@@ -3,6 +3,7 @@ package signal
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +22,7 @@ const (
 // lineOf puts a snapshot into one sentence. It says only what the snapshot shows.
 func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 	line := Line{Blind: blind(snap, changesKnown)}
-	worst := worstReadings(snap)
+	worst := worstReadings(snap, svc)
 	if len(worst) == 0 {
 		return quiet(snap, line)
 	}
@@ -49,13 +50,15 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 	return line.withBlind()
 }
 
-// worstReadings picks at most two: the bad before those to watch; among equals
-// what harms people before what annoys them before what costs; then the farthest off.
-func worstReadings(snap *Snapshot) []*sources.Reading {
-	var out []*sources.Reading
+// worstReadings picks at most two, of different families: the bad before those to
+// watch; among equals what harms people before what annoys them before what
+// costs; then those farther off, in rough steps so that the line does not change
+// its subject with every refresh; then what began first.
+func worstReadings(snap *Snapshot, svc *service) []*sources.Reading {
+	var all []*sources.Reading
 	for i := range snap.Readings {
 		if r := &snap.Readings[i]; worse(r.Verdict, sources.OK) {
-			out = append(out, r)
+			all = append(all, r)
 		}
 	}
 	harm := func(p sources.Pane) int {
@@ -67,17 +70,27 @@ func worstReadings(snap *Snapshot) []*sources.Reading {
 		}
 		return 2
 	}
-	slices.SortStableFunc(out, func(a, b *sources.Reading) int {
+	slices.SortStableFunc(all, func(a, b *sources.Reading) int {
 		if a.Verdict != b.Verdict {
 			if a.Verdict.Worse(b.Verdict) {
 				return -1
 			}
 			return 1
 		}
-		return cmp.Or(cmp.Compare(harm(a.Pane), harm(b.Pane)), cmp.Compare(farOff(b), farOff(a)))
+		return cmp.Or(
+			cmp.Compare(harm(a.Pane), harm(b.Pane)),
+			cmp.Compare(math.Floor(math.Log2(farOff(b))), math.Floor(math.Log2(farOff(a)))),
+			a.Since.Compare(b.Since),
+		)
 	})
-	if len(out) > worstShown {
-		out = out[:worstShown]
+	var out []*sources.Reading
+	var told []string
+	for _, r := range all {
+		family := cmp.Or(svc.signal(r.Signal).Family, r.Signal)
+		if len(out) == worstShown || slices.Contains(told, family) {
+			continue
+		}
+		out, told = append(out, r), append(told, family)
 	}
 	return out
 }

@@ -109,6 +109,19 @@ func TestHarmComesBeforeAnnoyanceComesBeforeMoney(t *testing.T) {
 	}
 }
 
+func TestTheLineNamesOneOfAFamilyAndKeepsItsSubject(t *testing.T) {
+	for _, jitter := range []float64{-0.2, 0, 0.2} {
+		l := lineFor(t, []sources.Reading{
+			bad("latency_p95", sources.HealthPane, 14+jitter, 5.3, minutes(-8)),
+			bad("latency_p99", sources.HealthPane, 25-jitter, 9.1, minutes(-9)),
+			bad("spend_rate", sources.CostPane, 0.24, 0.112, minutes(-7)),
+		}, nil, nil, true)
+		if strings.Join(l.Signals, " ") != "latency_p99 spend_rate" {
+			t.Errorf("signals %v", l.Signals)
+		}
+	}
+}
+
 func TestTheQuietLineSaysWhatItCannotSee(t *testing.T) {
 	down := []sources.Health{{Source: "prom", State: sources.SourceUp}, {Source: "loki", State: sources.SourceDown}}
 	for _, tc := range []struct {

@@ -32,6 +32,7 @@ type part struct {
 	known   bool
 	n       float64 // events behind the value; NaN when not known
 	history []sources.Point
+	recent  []sources.Point // the newest points, finer than the history; nil when that is fine enough
 	// verdict and why, when whoever measured knows better than levels do.
 	verdict sources.Verdict
 	why     string
@@ -67,23 +68,28 @@ func (r *run) measure(ctx context.Context, sig *Signal) (measured, error) {
 		if err == nil {
 			return r.instead(m, failure), nil
 		}
-		if var0 := (errNotExposed{}); !errors.As(err, &var0) && failure == nil {
-			failure = err
-		}
+		failure = firstFailure(failure, err)
 	}
 	if sig.Rows != nil && r.e.rows != nil {
 		m, err := r.row(ctx, sig, "")
 		if err == nil {
 			return r.instead(m, failure), nil
 		}
-		if var0 := (errNotExposed{}); !errors.As(err, &var0) && failure == nil {
-			failure = err
-		}
+		failure = firstFailure(failure, err)
 	}
 	if failure != nil {
 		return measured{}, failure
 	}
 	return measured{}, errNotExposed{cmp.Or(missing, "source for it in this service")}
+}
+
+// firstFailure keeps the first error that is more than "does not carry it".
+func firstFailure(failure, err error) error {
+	var none errNotExposed
+	if failure != nil || errors.As(err, &none) {
+		return failure
+	}
+	return err
 }
 
 // instead says why a later provider had to answer.
@@ -136,14 +142,17 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 		return measured{}, err
 	}
 	at := r.end
-	if r.now.Sub(r.end) > freshEnough {
-		newest, f, err := r.e.deps.Prom.Query(ctx, expr, r.now)
+	var recent []sources.Series
+	if r.step > fineStep {
+		at = r.now.Truncate(fineStep)
+		var f sources.Facts
+		recent, f, err = r.e.metrics.Range(ctx, expr, at.Add(-fineTail), at, fineStep)
 		r.down.note(err)
 		if err != nil {
 			return measured{}, err
 		}
-		at, facts = r.now, f
-		series = extend(series, newest)
+		facts = f
+		series = extend(series, newest(recent, at))
 	}
 	m := measured{
 		prov:  sources.Provenance{Provider: "prometheus", Profile: src.Profile, Query: expr},
@@ -168,6 +177,15 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 		}
 	}
 	settle(m.parts, at, r.step)
+	if recent != nil {
+		tail, _ := r.fold(recent, src, name, sig.Combine == Worst && by == "")
+		for i := range m.parts {
+			j := slices.IndexFunc(tail, func(p part) bool { return p.name == m.parts[i].name })
+			if j >= 0 {
+				m.parts[i].recent = tail[j].history
+			}
+		}
+	}
 	if count != "" {
 		r.count(ctx, m.parts, expand(count, r.svc.Scope, window, label), name, at, window)
 	}
@@ -187,16 +205,32 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 	return m, nil
 }
 
-// extend adds the points of an instant answer to the series of a range.
-func extend(series, newest []sources.Series) []sources.Series {
+// newest keeps the points at one time.
+func newest(series []sources.Series, at time.Time) []sources.Series {
+	var out []sources.Series
+	for _, s := range series {
+		if n := len(s.Points); n > 0 && s.Points[n-1].T.Equal(at) {
+			out = append(out, sources.Series{Labels: s.Labels, Points: s.Points[n-1:]})
+		}
+	}
+	return out
+}
+
+// extend adds later points to the series of a range.
+func extend(series, later []sources.Series) []sources.Series {
 	out := slices.Clone(series)
-	for _, n := range newest {
+	for _, n := range later {
 		i := slices.IndexFunc(out, func(s sources.Series) bool { return maps.Equal(s.Labels, n.Labels) })
 		if i < 0 {
 			out = append(out, n)
 			continue
 		}
-		out[i].Points = append(slices.Clip(out[i].Points), n.Points...)
+		// A point that both have is the later answer's.
+		old := out[i].Points
+		for len(old) > 0 && !old[len(old)-1].T.Before(n.Points[0].T) {
+			old = old[:len(old)-1]
+		}
+		out[i].Points = append(slices.Clip(old), n.Points...)
 	}
 	return out
 }
@@ -361,7 +395,6 @@ func total(parts []part) part {
 		return parts[0]
 	}
 	out := part{n: math.NaN()}
-	at := map[int64]int{}
 	for _, p := range parts {
 		if p.known {
 			out.value += p.value
@@ -373,16 +406,26 @@ func total(parts []part) part {
 				out.n += p.n
 			}
 		}
-		for _, h := range p.history {
+	}
+	out.history = addUp(parts, func(p part) []sources.Point { return p.history })
+	out.recent = addUp(parts, func(p part) []sources.Point { return p.recent })
+	return out
+}
+
+func addUp(parts []part, of func(part) []sources.Point) []sources.Point {
+	var out []sources.Point
+	at := map[int64]int{}
+	for _, p := range parts {
+		for _, h := range of(p) {
 			ms := h.T.UnixMilli()
 			if i, ok := at[ms]; ok {
-				out.history[i].V += h.V
+				out[i].V += h.V
 			} else {
-				at[ms] = len(out.history)
-				out.history = append(out.history, h)
+				at[ms] = len(out)
+				out = append(out, h)
 			}
 		}
 	}
-	slices.SortFunc(out.history, func(a, b sources.Point) int { return a.T.Compare(b.T) })
+	slices.SortFunc(out, func(a, b sources.Point) int { return a.T.Compare(b.T) })
 	return out
 }

@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,9 @@ func (r *run) reading(ctx context.Context, sig *Signal) sources.Reading {
 	window := max(r.window, sig.Window)
 
 	whole, judgement := r.combine(sig, m, usual, window, &out)
+	if r.step > fineStep && judgement.so != nil && m.basis.expr != "" {
+		judgement.since = r.finerSince(ctx, sig, m, whole.name, judgement)
+	}
 	out.History, out.AtLeast = whole.history, m.atLeast
 	if !math.IsNaN(whole.n) {
 		out.N = whole.n
@@ -50,6 +54,26 @@ func (r *run) reading(ctx context.Context, sig *Signal) sources.Reading {
 		r.e.mu.Unlock()
 	}
 	return out
+}
+
+// finerSince looks at the last hour with finer steps than the view has. What
+// began before that is as exact as the view.
+func (r *run) finerSince(ctx context.Context, sig *Signal, m measured, name string, j judged) time.Time {
+	end := r.now.Truncate(sinceStep)
+	series, _, err := r.e.metrics.Range(ctx, m.basis.expr, end.Add(-sinceSpan), end, sinceStep)
+	if err != nil {
+		return j.since
+	}
+	parts, _ := r.fold(series, m.basis.src, m.basis.src.Part, sig.Combine == Worst)
+	p := total(parts)
+	if i := slices.IndexFunc(parts, func(p part) bool { return p.name == name }); i >= 0 && sig.Combine == Worst {
+		p = parts[i]
+	}
+	since := began(p.history, j.so)
+	if since.IsZero() || since.Equal(p.history[0].T) && j.since.Before(since) {
+		return j.since
+	}
+	return since
 }
 
 // combine makes one value of the parts, judges it, and fills the reading's parts and usual.
@@ -126,7 +150,40 @@ func (r *run) showParts(parts []part, verdicts []judged) []sources.Part {
 		}
 		out = append(out, x)
 	}
-	return out
+	return fewParts(out, verdicts == nil)
+}
+
+// maxParts bounds what one vector may bring to the screen: a label that grows
+// without end is a mistake somewhere, and no reason to drown.
+const maxParts = 50
+
+// fewParts keeps the largest, or of judged parts the worst, and counts the rest as one.
+func fewParts(parts []sources.Part, sum bool) []sources.Part {
+	if len(parts) <= maxParts {
+		return parts
+	}
+	slices.SortStableFunc(parts, func(a, b sources.Part) int {
+		if a.Verdict != b.Verdict && a.Verdict.Worse(b.Verdict) != b.Verdict.Worse(a.Verdict) {
+			if a.Verdict.Worse(b.Verdict) {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(b.Value, a.Value)
+	})
+	rest := sources.Part{Name: fmt.Sprintf("(%d more)", len(parts)-maxParts)}
+	for _, p := range parts[maxParts:] {
+		if sum {
+			rest.Value += p.Value
+		}
+		rest.N += p.N
+	}
+	kept := slices.Clone(parts[:maxParts])
+	slices.SortFunc(kept, func(a, b sources.Part) int { return cmp.Compare(a.Name, b.Name) })
+	if sum {
+		kept = append(kept, rest)
+	}
+	return kept
 }
 
 func largest(parts []part) string {

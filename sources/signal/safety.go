@@ -36,7 +36,7 @@ func safety() []Signal {
 			Causes: []sources.Component{sources.Policy, sources.Tools},
 		},
 		{
-			ID: "prompt_length_p99", Label: "prompt p99", Name: "prompt length p99", Pane: sources.SafetyPane, Unit: sources.Tokens, Direction: sources.HigherWorse,
+			ID: "prompt_length_p99", Label: "prompt p99", Name: "prompt length p99", Family: "tokens", Pane: sources.SafetyPane, Unit: sources.Tokens, Direction: sources.HigherWorse,
 			From: []Source{
 				{
 					Profile: LLMOps, Query: `histogram_quantile(0.99, sum by (le) (rate(llmops_prompt_tokens_bucket{$scope}[$window])))`,

@@ -2,7 +2,6 @@ package signal
 
 import (
 	"context"
-	"errors"
 	"math"
 	"strings"
 	"time"
@@ -47,17 +46,14 @@ func (r *run) spent(ctx context.Context, from time.Time, step time.Duration) (*l
 			if err == nil {
 				return l, nil
 			}
-			var none errNotExposed
-			if !errors.As(err, &none) && failure == nil {
-				failure = err
-			}
+			failure = firstFailure(failure, err)
 		}
 		if r.e.rows != nil && step == ledgerStep {
-			if l, err := r.ledgerOfRows(ctx, from, step); err == nil {
+			l, err := r.ledgerOfRows(ctx, from, step)
+			if err == nil {
 				return l, nil
-			} else if none := (errNotExposed{}); !errors.As(err, &none) && failure == nil {
-				failure = err
 			}
+			failure = firstFailure(failure, err)
 		}
 		if failure != nil {
 			return nil, failure

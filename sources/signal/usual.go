@@ -110,6 +110,13 @@ func (u *usuals) load(service string) {
 	})
 }
 
+// missing tells whether baselines were noted that are not there yet.
+func (u *usuals) missing(service string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.wanted[service]) > 0 || u.loading[service] != nil
+}
+
 // wait loads what was noted and returns when it is there.
 func (u *usuals) wait(ctx context.Context, service string) error {
 	for {

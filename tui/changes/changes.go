@@ -168,14 +168,14 @@ func (p *Pane) CopyText(c pane.Context) (string, string) {
 	if ch == nil {
 		return "", ""
 	}
-	return string(ch.Component) + " " + ch.From + "→" + ch.To + " at " + ch.At.UTC().Format(time.RFC3339), "change"
+	return string(ch.Component) + " " + ch.From + " to " + ch.To + " at " + ch.At.UTC().Format(time.RFC3339), "change"
 }
 
 var keys = struct{ open, around, home, move key.Binding }{
 	open:   key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "requests of this version")),
 	around: key.NewBinding(key.WithKeys("a"), key.WithHelp("a", "set the time around it")),
 	home:   key.NewBinding(key.WithKeys("home"), key.WithHelp("home", "newest")),
-	move:   key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("↑/↓", "move")),
+	move:   key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "move")),
 }
 
 // Keys lists the keys.

@@ -118,7 +118,7 @@ func columns(rows []sources.Change, c pane.Context) ([]kit.Column, []func(*sourc
 	})
 	add(kit.Column{Title: "manifest", Min: 8, Rank: 2}, 16, func(r *sources.Change) kit.Cell { return kit.Cell{Text: r.Manifest} })
 	add(kit.Column{Title: "source", Min: 8, Rank: 1}, 12, func(r *sources.Change) kit.Cell { return kit.Cell{Text: r.Source, Style: t.Dim} })
-	add(kit.Column{Title: "evidence", Min: 16, Rank: 4}, 80, func(r *sources.Change) kit.Cell { return kit.Cell{Text: r.Evidence, Style: t.Dim} })
+	add(kit.Column{Title: "evidence", Min: 16, Rank: kit.Needed + 1}, 80, func(r *sources.Change) kit.Cell { return kit.Cell{Text: r.Evidence, Style: t.Dim} })
 	return cols, cells
 }
 
@@ -144,7 +144,7 @@ func (p *Pane) detail(c pane.Context, h int) []string {
 	}
 	words := string(ch.Component) + " " + fromTo(ch, c) + " at " + kit.Moment(c, ch.At)
 	if ch.Silent {
-		words = "Silent: what is served as " + words + " moved while the manifest did not"
+		words = "Silent, the manifest did not move: " + words
 	}
 	if ch.Evidence != "" {
 		words += ": " + ch.Evidence

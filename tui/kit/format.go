@@ -22,7 +22,7 @@ func Minute(c pane.Context, t time.Time) string { return widget.Clock(t, c.Local
 // Moment writes a full time with its zone; the day is left out when it is that of now.
 func Moment(c pane.Context, t time.Time) string {
 	if t.IsZero() {
-		return "–"
+		return "--:--"
 	}
 	layout := "15:04:05.000"
 	if !sameDay(c, t, c.Now) {
@@ -56,7 +56,7 @@ func Local(c pane.Context, t time.Time) time.Time {
 
 func stamp(c pane.Context, t time.Time, layout string) string {
 	if t.IsZero() {
-		return "–"
+		return "--:--"
 	}
 	return Local(c, t).Format(layout)
 }

@@ -19,6 +19,11 @@ func TestScreens(t *testing.T) {
 			d.Golden("logs-errors-" + s.Name)
 			d.Press("enter")
 			d.Golden("logs-detail-" + s.Name)
+			d.ASCII()
+			d.Pane.Back(d.C)
+			d.Press("e")
+			d.ASCII()
+			d.Golden("logs-ascii-" + s.Name)
 		})
 	}
 }

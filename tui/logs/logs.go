@@ -32,7 +32,7 @@ type Pane struct {
 
 	detail  *sources.LogLine // shown in full
 	lines   []string         // detail, wrapped
-	wrapped int              // width for which lines were wrapped
+	wrapped wrapping         // what lines were wrapped for
 	scroll  kit.Scroll
 
 	facts    sources.Facts
@@ -202,8 +202,8 @@ var keys = struct {
 	clear:   key.NewBinding(key.WithKeys("x"), key.WithHelp("x", "clear filter")),
 	apply:   key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "apply")),
 	discard: key.NewBinding(key.WithKeys("esc"), key.WithHelp("esc", "keep the old filter")),
-	scroll:  key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("↑/↓", "scroll")),
-	move:    key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("↑/↓", "move, holds the screen")),
+	scroll:  key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "scroll")),
+	move:    key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "move, holds the screen")),
 }
 
 var detailOpen = key.NewBinding(key.WithKeys("enter", "o"), key.WithHelp("enter", "open its request"))
@@ -322,7 +322,7 @@ func (p *Pane) key(c pane.Context, k tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(k, keys.full):
 		if e := p.current(); e != nil {
 			l := e.line
-			p.detail, p.wrapped, p.scroll = &l, 0, kit.Scroll{}
+			p.detail, p.wrapped, p.scroll = &l, wrapping{}, kit.Scroll{}
 			p.hold(c)
 		}
 	case key.Matches(k, keys.request):

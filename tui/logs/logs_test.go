@@ -112,6 +112,7 @@ func TestWhatPassesWhileHeldIsCountedAndReadAnew(t *testing.T) {
 	d, p, feed := tailing(t, 120, 20, numbered(0, 100)...)
 	d.Press("home")
 	feed <- sources.LogBatch{Lines: numbered(100, 9000)}
+	d.Shows("held: 9,000 newer")
 	feed <- sources.LogBatch{Lines: numbered(9100, 5000)}
 	d.Shows("held: 9,900 newer, 4,100 more passed, press f")
 	if n := len(p.buf.lines); n != maxLines || p.buf.first != 0 {

@@ -8,6 +8,7 @@ import (
 
 	"rollcall/tui/kit"
 	"rollcall/tui/pane"
+	"rollcall/tui/theme"
 	"rollcall/tui/widget"
 )
 
@@ -139,6 +140,8 @@ func (p *Pane) status(c pane.Context) (string, lipgloss.Style) {
 	}
 	if p.held(c) {
 		switch {
+		case p.missed > 0 && p.unseen == 0:
+			return "held: " + kit.Thousands(p.missed) + " passed, press f", t.Accent
 		case p.missed > 0:
 			return "held: " + kit.Thousands(p.unseen) + " newer, " + kit.Thousands(p.missed) + " more passed, press f", t.Accent
 		case !p.tailing && !p.loading:
@@ -238,10 +241,17 @@ func (p *Pane) words(c pane.Context) []string {
 	return out
 }
 
+// wrapping is what the wrapped lines of the detail depend on.
+type wrapping struct {
+	width int
+	local bool
+	theme *theme.Theme
+}
+
 // viewDetail draws one line in full.
 func (p *Pane) viewDetail(c pane.Context) string {
-	if p.wrapped != c.Width {
-		p.lines, p.wrapped = kit.LogDetail(c, p.detail, c.Width), c.Width
+	if on := (wrapping{c.Width, c.LocalTime, c.Theme}); p.wrapped != on {
+		p.lines, p.wrapped = kit.LogDetail(c, p.detail, c.Width), on
 	}
 	h := c.Height
 	p.scroll.Clamp(len(p.lines), h)

@@ -33,6 +33,11 @@ func TestScreens(t *testing.T) {
 				d.Press("tab")
 				d.Golden("request-" + name + "-" + s.Name)
 			}
+			d.ASCII()
+			d.Press("tab", "enter")
+			d.ASCII()
+			d.Pane.Back(d.C)
+			d.Golden("request-ascii-" + s.Name)
 		})
 	}
 }

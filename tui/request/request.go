@@ -69,8 +69,7 @@ type detail struct {
 	lines  func(c pane.Context, w int) []string
 	scroll kit.Scroll
 	made   []string
-	width  int
-	local  bool
+	on     textKey // what made was made for
 	copied string
 }
 
@@ -309,8 +308,8 @@ var keys = struct {
 	left:   key.NewBinding(key.WithKeys("left")),
 	right:  key.NewBinding(key.WithKeys("right")),
 	enter:  key.NewBinding(key.WithKeys("enter")),
-	move:   key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("↑/↓", "move")),
-	scroll: key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("↑/↓", "scroll")),
+	move:   key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "move")),
+	scroll: key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "scroll")),
 }
 
 func help(b key.Binding, k, words string) key.Binding {
@@ -329,13 +328,13 @@ func (p *Pane) Keys() []key.Binding {
 	out := []key.Binding{keys.next}
 	switch p.focus {
 	case secTrace:
-		out = append(out, help(keys.enter, "enter", "span"), help(keys.left, "←/→", "close, open"))
+		out = append(out, help(keys.enter, "enter", "span"), help(keys.left, "left/right", "close, open"))
 	case secLogs:
 		out = append(out, help(keys.enter, "enter", "whole line"))
 	case secAlike:
 		out = append(out, help(keys.enter, "enter", "open request"))
 	case secContent:
-		out = append(out, help(keys.left, "←/→", "other piece"), help(keys.enter, "enter", "alone"))
+		out = append(out, help(keys.left, "left/right", "other piece"), help(keys.enter, "enter", "alone"))
 	default:
 		out = append(out, help(keys.enter, "enter", "alone"))
 	}

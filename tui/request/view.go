@@ -583,8 +583,8 @@ func (p *Pane) detailHeight(c pane.Context) int { return max(1, c.Height-3) }
 func (p *Pane) viewDetail(c pane.Context) []string {
 	t := c.Theme
 	d := p.detail
-	if d.width != c.Width || d.local != c.LocalTime {
-		d.made, d.width, d.local = d.lines(c, c.Width), c.Width, c.LocalTime
+	if on := (textKey{width: c.Width, local: c.LocalTime, theme: c.Theme}); d.on != on {
+		d.made, d.on = d.lines(c, c.Width), on
 	}
 	h := p.detailHeight(c)
 	d.scroll.Clamp(len(d.made), h)

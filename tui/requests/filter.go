@@ -176,7 +176,7 @@ func unknown(tok string) error {
 		case has && name == badWord:
 			return fmt.Errorf("bad takes no value; write just bad")
 		case n == name && !has:
-			return fmt.Errorf("%s needs a value: write %s:…", name, name)
+			return fmt.Errorf("%s needs a value: write %s:VALUE", name, name)
 		case near(n, name):
 			return fmt.Errorf("%q is not a filter word; did you mean %s?", short(name), suggest(n, value))
 		}
@@ -192,14 +192,14 @@ func suggest(name, value string) string {
 		return name
 	}
 	if value == "" {
-		value = "…"
+		value = "VALUE"
 	}
 	return name + ":" + short(value)
 }
 
 func short(s string) string {
 	if r := []rune(s); len(r) > 24 {
-		return string(r[:24]) + "…"
+		return string(r[:24]) + "..."
 	}
 	return s
 }

@@ -58,7 +58,7 @@ func TestParseSaysWhatIsWrongAndWhatToWrite(t *testing.T) {
 		{"errors:timeout", "did you mean error:timeout"},
 		{"colour:red", "the words are bad id prompt"},
 		{"req-4f2a", "write id:req-4f2a"},
-		{"prompt", "write prompt:…"},
+		{"prompt", "write prompt:VALUE"},
 		{"prompt:", "needs a value"},
 		{"bad:yes", "write just bad"},
 		{"prompt:a prompt:b", "stands twice"},

@@ -21,6 +21,10 @@ func TestScreens(t *testing.T) {
 			d.Press("/")
 			d.Type("route:")
 			d.Golden("requests-filter-" + s.Name)
+			d.ASCII()
+			d.Pane.Back(d.C)
+			d.ASCII()
+			d.Golden("requests-ascii-" + s.Name)
 		})
 	}
 }

@@ -99,6 +99,7 @@ func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 	switch arg := arg.(type) {
 	case sources.RequestFilter:
 		p.text = text(arg, when(c))
+		p.list, p.selected = kit.List{}, ""
 	case string:
 		if _, err := parse(arg, when(c)); err != nil {
 			p.input.Open(arg)
@@ -108,6 +109,7 @@ func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 			}
 		} else {
 			p.text = arg
+			p.list, p.selected = kit.List{}, ""
 		}
 	}
 	return p.newest(c)
@@ -228,11 +230,11 @@ func (p *Pane) take(c pane.Context, a answer) {
 	} else if a.facts {
 		p.newer, p.more = a.newer, a.more
 	}
-	p.place(c, last)
+	p.place(c, last, a.anchor.IsZero())
 }
 
 // place finds the selected row again; when it is gone, the next older one.
-func (p *Pane) place(c pane.Context, last time.Time) {
+func (p *Pane) place(c pane.Context, last time.Time, newest bool) {
 	offset := p.list.Cursor - p.list.Top
 	at := -1
 	for i := range p.rows {
@@ -254,6 +256,9 @@ func (p *Pane) place(c pane.Context, last time.Time) {
 	}
 	p.list.Cursor = max(0, at)
 	p.list.Top = p.list.Cursor - offset
+	if newest {
+		p.list.Top = 0 // as much of the newest as can be seen together with the selected row
+	}
 	p.clamp(c)
 }
 
@@ -308,7 +313,7 @@ var keys = struct {
 	filter:   key.NewBinding(key.WithKeys("/"), key.WithHelp("/", "filter")),
 	clear:    key.NewBinding(key.WithKeys("x"), key.WithHelp("x", "clear filter")),
 	home:     key.NewBinding(key.WithKeys("home"), key.WithHelp("home", "newest")),
-	move:     key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("↑/↓", "move")),
+	move:     key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "move")),
 	apply:    key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "apply")),
 	complete: key.NewBinding(key.WithKeys("tab"), key.WithHelp("tab", "complete")),
 	discard:  key.NewBinding(key.WithKeys("esc"), key.WithHelp("esc", "keep the old filter")),

@@ -203,6 +203,17 @@ func (d *Driver) Golden(name string) {
 	}
 }
 
+// ASCII turns the screen to ASCII without colour, and fails the test when anything else is drawn.
+func (d *Driver) ASCII() {
+	d.T.Helper()
+	d.C.Theme = theme.New(theme.Options{ASCII: true, NoColor: true})
+	for _, r := range d.Screen() {
+		if r > '~' {
+			d.T.Fatalf("%q is on an ASCII screen:\n%s", r, d.Screen())
+		}
+	}
+}
+
 // trimRight takes blanks off the ends of lines, so that editors leave golden files alone.
 func trimRight(s string) string {
 	lines := strings.Split(s, "\n")
