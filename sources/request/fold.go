@@ -23,6 +23,7 @@ const (
 	maxDocuments = 64
 	maxToolCalls = 64
 	maxScores    = 64
+	maxResources = 64   // emitters whose attributes are looked at
 	maxRowText   = 1024 // bytes of a query, an argument or a result kept in the row
 )
 
@@ -82,7 +83,7 @@ func (f *Folder) Fold(spans []sources.Span, events []sources.TraceEvent) sources
 		r.Service = root.Resource.Service
 	}
 	w.collect(events)
-	r.From = make(map[string]string, 24)
+	r.From = make(map[string]string, 36)
 	w.identity(&r)
 	w.models(&r)
 	w.stages(&r)
@@ -206,7 +207,7 @@ func (w *work) collect(events []sources.TraceEvent) {
 				w.offer(&s.Events[e].Attrs[j], inSpanEvent, i)
 			}
 		}
-		if s.Resource != nil && !slices.Contains(resources, s.Resource) {
+		if s.Resource != nil && len(resources) < maxResources && !slices.Contains(resources, s.Resource) {
 			resources = append(resources, s.Resource)
 			for j := range s.Resource.Attrs {
 				w.offer(&s.Resource.Attrs[j], inResource, i)

@@ -121,7 +121,12 @@ func byName(name string) sources.Stage {
 	if len(name) > 64 {
 		return sources.NoStage
 	}
-	n := strings.NewReplacer(" ", "_", ".", "_", "-", "_", "/", "_").Replace(strings.ToLower(name))
+	n := strings.Map(func(r rune) rune {
+		if r == ' ' || r == '.' || r == '-' || r == '/' {
+			return '_'
+		}
+		return r
+	}, strings.ToLower(name))
 	if s := sources.StageOf(n); s != sources.NoStage {
 		return s
 	}

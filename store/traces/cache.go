@@ -56,8 +56,16 @@ func (t *trace) has(id sources.SpanID) bool {
 	return false
 }
 
-// add takes spans in that have been stored, and returns how many were new.
+// add takes spans in that have been stored, and returns how many were new. The
+// trace may keep the slice.
 func (t *trace) add(spans []sources.Span) (fresh int) {
+	if len(t.spans) == 0 && len(spans) <= manySeen && distinct(spans) {
+		t.spans, t.total = spans[:len(spans):len(spans)], len(spans)
+		for i := range spans {
+			t.root = t.root || spans[i].Parent.IsZero()
+		}
+		return len(spans)
+	}
 	for i := range spans {
 		s := &spans[i]
 		if t.has(s.SpanID) {
@@ -80,6 +88,17 @@ func (t *trace) add(spans []sources.Span) (fresh int) {
 		}
 	}
 	return fresh
+}
+
+func distinct(spans []sources.Span) bool {
+	for i := range spans {
+		for j := range i {
+			if spans[i].SpanID == spans[j].SpanID && !spans[i].SpanID.IsZero() {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // ripe tells whether the row should be folded now, or may wait until the trace rests.

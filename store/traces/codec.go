@@ -50,16 +50,32 @@ func newCodec() (*codec, error) {
 // encode writes the spans and events of one trace. Scratch is reused and returned.
 func (c *codec) encode(scratch []byte, id sources.TraceID, spans []sources.Span, events []sources.TraceEvent) (chunk, buf []byte) {
 	var res []*sources.Resource
+	var numbers map[*sources.Resource]uint64 // once there are many
 	index := func(r *sources.Resource) uint64 {
-		if r == nil {
+		switch {
+		case r == nil:
 			return 0
-		}
-		for i, o := range res {
-			if o == r {
-				return uint64(i + 1)
+		case numbers != nil:
+			if n, ok := numbers[r]; ok {
+				return n
+			}
+		default:
+			for i, o := range res {
+				if o == r {
+					return uint64(i + 1)
+				}
+			}
+			if len(res) == 8 {
+				numbers = map[*sources.Resource]uint64{}
+				for i, o := range res {
+					numbers[o] = uint64(i + 1)
+				}
 			}
 		}
 		res = append(res, r)
+		if numbers != nil {
+			numbers[r] = uint64(len(res))
+		}
 		return uint64(len(res))
 	}
 	for i := range spans {
@@ -120,7 +136,7 @@ func (c *codec) encode(scratch []byte, id sources.TraceID, spans []sources.Span,
 		b = appendText(b, e.ResponseID)
 		b = appendAttrs(b, e.Attrs)
 	}
-	return c.enc.EncodeAll(b, make([]byte, 0, len(b)/3+64)), b
+	return c.enc.EncodeAll(b, make([]byte, 0, len(b)/2+64)), b
 }
 
 func appendText(b []byte, s string) []byte {

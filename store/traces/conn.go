@@ -1,6 +1,7 @@
 package traces
 
 import (
+	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -27,7 +28,12 @@ type conn struct {
 	opened      int64            // service time at which the partition began
 	origins     map[string]int64 // known sets of fields
 	fresh       []id             // written in the open transaction, known to look-ups after it
-	args        []driver.Value
+
+	// scratch
+	args  []driver.Value
+	named []driver.NamedValue
+	cols  []string
+	text  []byte
 }
 
 type id struct{ n, hash, key int64 }
@@ -137,7 +143,11 @@ func (c *conn) run(q string, args ...driver.Value) error {
 		}
 		c.stmts[q] = stmt
 	}
-	rows, err := stmt.(*sqlite3.SQLiteStmt).Query(args)
+	c.named = c.named[:0]
+	for i, v := range args {
+		c.named = append(c.named, driver.NamedValue{Ordinal: i + 1, Value: v})
+	}
+	rows, err := stmt.(*sqlite3.SQLiteStmt).QueryContext(context.Background(), c.named)
 	if err != nil {
 		return err
 	}
@@ -248,25 +258,22 @@ func (c *conn) origin(from map[string]string) (int64, error) {
 	if len(from) == 0 {
 		return 0, nil
 	}
-	cols := make([]string, 0, len(from))
+	c.cols = c.cols[:0]
 	for col := range from {
-		cols = append(cols, col)
+		c.cols = append(c.cols, col)
 	}
-	sort.Strings(cols)
-	var b strings.Builder
-	for _, col := range cols {
-		b.WriteString(col)
-		b.WriteByte('=')
-		b.WriteString(from[col])
-		b.WriteByte('\n')
+	sort.Strings(c.cols)
+	c.text = c.text[:0]
+	for _, col := range c.cols {
+		c.text = append(append(append(append(c.text, col...), '='), from[col]...), '\n')
 	}
-	s := b.String()
-	if n, ok := c.origins[s]; ok {
+	if n, ok := c.origins[string(c.text)]; ok { // does not copy
 		return n, nil
 	}
 	if len(c.origins) >= maxOrigins {
 		return 0, nil
 	}
+	s := string(c.text)
 	n := int64(len(c.origins) + 1)
 	if err := c.run("INSERT OR REPLACE INTO origins(id,fields) VALUES(?,?)", n, s); err != nil {
 		return 0, err
