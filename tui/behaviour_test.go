@@ -542,7 +542,7 @@ func TestMouse(t *testing.T) {
 }
 
 func TestCopyGoesThroughTmuxAndScreen(t *testing.T) {
-	for name, env := range map[string][]string{"plain": {"TERM=xterm"}, "tmux": {"TMUX=/tmp/x,1,0", "TERM=tmux-256color"}, "screen": {"TERM=screen"}} {
+	for name, env := range map[string][]string{"plain": {"TERM=xterm"}, "tmux": {"TMUX=socket,1,0", "TERM=tmux-256color"}, "screen": {"TERM=screen"}} {
 		b := newBench(t, 120, 36, func(o *Options) { o.Environ = env })
 		b.press("enter", "y")
 		b.shows("Copied the query")

@@ -272,8 +272,8 @@ func (m *Model) tabLine(y int) (string, []hit) {
 		short bool
 		gap   int
 		pad   int
-	}{{false, 1, 1}, {false, 0, 1}, {true, 0, 1}, {true, 1, 0}} {
-		if s, hits, w := build(try.short, try.gap, try.pad); w <= m.width || try.pad == 0 {
+	}{{false, 1, 1}, {false, 0, 1}, {false, 1, 0}, {true, 0, 1}, {true, 1, 0}} {
+		if s, hits, w := build(try.short, try.gap, try.pad); w <= m.width || try.short && try.pad == 0 {
 			return s, hits
 		}
 	}

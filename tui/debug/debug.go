@@ -53,9 +53,10 @@ func (p *Pane) Update(c pane.Context, msg tea.Msg) tea.Cmd {
 			p.top -= c.Height
 		}
 	case tea.MouseWheelMsg:
-		if msg.Button == tea.MouseWheelDown {
+		switch msg.Button {
+		case tea.MouseWheelDown:
 			p.top += 3
-		} else if msg.Button == tea.MouseWheelUp {
+		case tea.MouseWheelUp:
 			p.top -= 3
 		}
 	}

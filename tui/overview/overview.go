@@ -121,9 +121,10 @@ func (p *Pane) Update(c pane.Context, msg tea.Msg) tea.Cmd {
 			return p.enter()
 		}
 	case tea.MouseWheelMsg:
-		if msg.Button == tea.MouseWheelDown {
+		switch msg.Button {
+		case tea.MouseWheelDown:
 			p.move(1)
-		} else if msg.Button == tea.MouseWheelUp {
+		case tea.MouseWheelUp:
 			p.move(-1)
 		}
 	case tea.MouseClickMsg:

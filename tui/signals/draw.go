@@ -5,7 +5,6 @@ import (
 	"math"
 	"strings"
 
-	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
 
 	"rollcall/sources"
@@ -116,18 +115,12 @@ func (o *One) headline(c pane.Context, r *sources.Reading) []string {
 	return []string{s, "   " + t.Dim.Render(strings.Join(more, dot))}
 }
 
-// palette of the lines of a split; the shape that tells them apart is the name at their end.
-func splitStyles(c pane.Context) []lipgloss.Style {
-	t := c.Theme
-	return []lipgloss.Style{t.Accent, t.Watch, t.OK, t.Bright, t.Dim}
-}
-
 // splitChart replaces the one line by one for each part of the split.
 func (o *One) splitChart(c pane.Context, ch *widget.Chart) {
 	if o.by == "" || len(o.parts) == 0 {
 		return
 	}
-	styles := splitStyles(c)
+	styles := c.Theme.Series
 	ch.Lines, ch.Band = nil, nil
 	for i := range o.parts[:min(len(o.parts), len(styles))] {
 		p := &o.parts[i]
@@ -168,7 +161,7 @@ func (o *One) partLines(c pane.Context, r *sources.Reading, w int) []string {
 	}
 	nameW = min(nameW, max(10, w/3))
 	sparkW := max(0, min(30, w-nameW-26))
-	styles := splitStyles(c)
+	styles := c.Theme.Series
 	start, end := widget.Align(c.Snapshot.At.Add(-c.Snapshot.View.Range), c.Snapshot.At, sparkW)
 	scale := widget.ScaleOf(r)
 	for i := range parts {
@@ -231,10 +224,10 @@ func (o *One) factLines(c pane.Context, r *sources.Reading, w int) []string {
 		if r.Facts.Took > 0 {
 			s += ", " + widget.Latency(r.Facts.Took)
 		}
-		if !r.Facts.At.IsZero() {
-			s += ", newest datum " + widget.Clock(r.Facts.At, c.LocalTime)
-		}
 		out = append(out, row("from", widget.Plain(s)))
+		if !r.Facts.At.IsZero() {
+			out = append(out, row("newest", widget.Day(r.Facts.At, c.Now, c.LocalTime)))
+		}
 	} else {
 		out = append(out, row("from", t.Dim.Render("no source has it")))
 	}

@@ -142,9 +142,10 @@ func (o *One) Update(c pane.Context, msg tea.Msg) tea.Cmd {
 			return o.requests(c)
 		}
 	case tea.MouseWheelMsg:
-		if msg.Button == tea.MouseWheelDown {
+		switch msg.Button {
+		case tea.MouseWheelDown:
 			o.top = min(o.max, o.top+1)
-		} else if msg.Button == tea.MouseWheelUp {
+		case tea.MouseWheelUp:
 			o.top = max(0, o.top-1)
 		}
 	}

@@ -28,6 +28,10 @@ type Theme struct {
 	// Faint is for what only fills: the course of a quiet signal.
 	Faint                  lipgloss.Style
 	Bad, Watch, OK, Banner lipgloss.Style
+
+	// Series tell the lines of one chart apart without the colours of verdicts;
+	// their names at the lines' ends do so without any colour.
+	Series [4]lipgloss.Style
 }
 
 // Glyphs are the characters that differ between UTF-8 and ASCII.
@@ -47,7 +51,7 @@ func New(o Options) *Theme {
 	s := lipgloss.NewStyle()
 	t.Plain, t.Bright, t.Title = s, s.Bold(true), s.Bold(true)
 	t.Selected, t.Key, t.Banner = s.Reverse(true), s.Bold(true), s.Reverse(true)
-	t.Faint = s
+	t.Faint, t.Series = s, [4]lipgloss.Style{s.Bold(true), s, s, s}
 	t.Dim, t.Accent, t.Bad, t.Watch, t.OK = s, s.Bold(true), s.Bold(true), s.Bold(true), s
 	if o.NoColor {
 		return t
@@ -59,6 +63,10 @@ func New(o Options) *Theme {
 		return lipgloss.Color(light)
 	}
 	t.Dim = s.Foreground(pick("#8a8f98", "#6a6f78"))
+	t.Series = [4]lipgloss.Style{
+		s.Foreground(pick("#56b4e9", "#0060a0")), s.Foreground(pick("#e0e4ea", "#101216")),
+		s.Foreground(pick("#cc79a7", "#8f3f6e")), s.Foreground(pick("#7f8794", "#6a6f78")),
+	}
 	t.Faint = s.Foreground(pick("#59616d", "#a3aab4"))
 	t.Bright = s.Foreground(pick("#f2f4f8", "#101216"))
 	t.Title = s.Foreground(pick("#c9d1d9", "#24292f")).Bold(true)
