@@ -71,16 +71,23 @@ func Place(cols []Column, w int) []Placed {
 		full += max(least, c.Want) + gap
 		in = append(in, i)
 	}
-	// What is left goes round, a column of the screen at a time, so that nobody is served last.
-	for spare, given := w+gap-used, true; spare > 0 && given; {
+	// What is left goes round among the needed ones, a column of the screen at a
+	// time, so that none of them is served last; then to the others in their order.
+	spare := w + gap - used
+	for given := true; spare > 0 && given; {
 		given = false
 		for _, i := range in {
-			if spare > 0 && width[i] < cols[i].Want {
+			if spare > 0 && cols[i].Rank <= Needed && width[i] < cols[i].Want {
 				width[i]++
 				spare--
 				given = true
 			}
 		}
+	}
+	for _, i := range in {
+		more := max(0, min(spare, cols[i].Want-width[i]))
+		width[i] += more
+		spare -= more
 	}
 	slices.Sort(in)
 	out := make([]Placed, len(in))
