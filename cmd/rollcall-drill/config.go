@@ -39,8 +39,8 @@ services:
     thresholds:
       error_ratio: {watch: 0.02, bad: 0.05}
       schema_fail: {watch: 0.03, bad: 0.05}
-      latency_p95: {watch: 8, bad: 12}
-      latency_p99: {watch: 14, bad: 20}
+      latency_p95: {watch: 9, bad: 18}
+      latency_p99: {watch: 15, bad: 30}
       ttft_p95: {watch: 1.4, bad: 1.9}
       feedback: {watch: 0.78, bad: 0.6}
       complaints: {watch: 4, bad: 8}

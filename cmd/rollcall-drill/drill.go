@@ -52,11 +52,11 @@ type drill struct {
 }
 
 // newDrill opens everything; nothing runs yet but the HTTP servers.
-func newDrill(o options, say *speaker) (_ *drill, err error) {
+func newDrill(ctx context.Context, o options, say *speaker) (_ *drill, err error) {
 	d := &drill{opts: o, say: say, broken: make(chan error, 3)}
 	defer func() {
 		if err != nil {
-			d.close()
+			d.close(ctx)
 		}
 	}()
 	if d.scenario, err = o.load(); err != nil {
@@ -93,14 +93,14 @@ func newDrill(o options, say *speaker) (_ *drill, err error) {
 		{&d.urls.loki, d.logs.Handler()},
 		{&d.urls.admin, admin.Handler(d.control, d.engine, info, d.clock.now, d.log)},
 	} {
-		if *s.url, err = d.serve(s.handler); err != nil {
+		if *s.url, err = d.serve(ctx, s.handler); err != nil {
 			return nil, err
 		}
 	}
 	d.scraper = newScraper(d.db)
-	d.sink = &emit.Sink{Logs: emit.DialLogs(d.urls.loki, d.log)}
+	d.sink = &emit.Sink{Logs: emit.DialLogs(ctx, d.urls.loki, d.log)}
 	if o.grpc != "" && o.grpc != off {
-		if d.sink.Traces, err = emit.DialTraces(context.Background(), o.grpc, o.share() < 1, d.log); err != nil {
+		if d.sink.Traces, err = emit.DialTraces(ctx, o.grpc, o.share() < 1, d.log); err != nil {
 			return nil, err
 		}
 	}
@@ -115,8 +115,8 @@ func (o *options) share() float64 {
 }
 
 // serve answers on a free loopback port.
-func (d *drill) serve(h http.Handler) (url string, err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func (d *drill) serve(ctx context.Context, h http.Handler) (url string, err error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("no free port on 127.0.0.1: %w", err)
 	}
@@ -178,7 +178,7 @@ func (d *drill) past(ctx context.Context) error {
 	d.say.progress(0.95, what)
 	d.sink.Logs.Patient = true
 	for d.engine.Now().Before(d.clock.start) && ctx.Err() == nil {
-		if err := d.second(); err != nil {
+		if err := d.second(); err != nil { //nolint:contextcheck // a scrape is written whole, whatever ends meanwhile
 			return err
 		}
 	}
@@ -224,7 +224,7 @@ func (d *drill) live(ctx context.Context) error {
 		now := d.clock.now()
 		d.sink.Mute = now.Sub(d.engine.Now()) > d.tooFar()
 		for !d.engine.Now().Add(time.Second).After(now) && ctx.Err() == nil {
-			if err := d.second(); err != nil {
+			if err := d.second(); err != nil { //nolint:contextcheck // as above
 				d.log.Warn("scrape", "error", err)
 			}
 		}
@@ -247,9 +247,9 @@ func (d *drill) tooFar() time.Duration {
 }
 
 // close ends everything that newDrill opened.
-func (d *drill) close() {
+func (d *drill) close(ctx context.Context) {
 	d.closing.Store(true)
-	ctx, cancel := context.WithTimeout(context.Background(), lastWords/2)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords/2)
 	defer cancel()
 	var errs []error
 	if d.sink != nil {

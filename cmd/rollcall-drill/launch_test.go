@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -29,7 +30,11 @@ func TestMain(m *testing.M) {
 	if binary := os.Getenv(asLauncher); binary != "" {
 		os.Exit(launcher(binary, os.Args[1]))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if built != "" {
+		_ = os.RemoveAll(built)
+	}
+	os.Exit(code)
 }
 
 // launcher starts a drill as rollcall does and waits to be killed.
@@ -49,21 +54,38 @@ func launcher(binary, state string) int {
 	return 0
 }
 
-// binary is the program under test: the one that make built, else one built now.
-func binary(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("ROLLCALL_BIN"); dir != "" {
-		p := filepath.Join(dir, "rollcall-drill")
-		if _, err := os.Stat(p); err == nil {
-			return p
+// binary is the program under test: the one that make built, else one built now, once.
+var binary = func() func(t *testing.T) string {
+	build := sync.OnceValues(func() (string, error) {
+		if dir := os.Getenv("ROLLCALL_BIN"); dir != "" {
+			p := filepath.Join(dir, "rollcall-drill")
+			if _, err := os.Stat(p); err == nil {
+				return p, nil
+			}
 		}
+		dir, err := os.MkdirTemp("", "rollcall-drill-")
+		if err != nil {
+			return "", err
+		}
+		built = dir
+		p := filepath.Join(dir, "rollcall-drill")
+		if out, err := exec.Command("go", "build", "-o", p, ".").CombinedOutput(); err != nil {
+			return "", fmt.Errorf("build: %w\n%s", err, out)
+		}
+		return p, nil
+	})
+	return func(t *testing.T) string {
+		t.Helper()
+		p, err := build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
 	}
-	p := filepath.Join(t.TempDir(), "rollcall-drill")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", p, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	return p
-}
+}()
+
+// built is the folder of the program that the tests built themselves.
+var built string
 
 type line struct {
 	PID        int

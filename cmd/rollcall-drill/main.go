@@ -89,7 +89,7 @@ func runUntilStopped(ctx context.Context, o options, say *speaker) error {
 	go whenInputEnds(os.Stdin, func() { cancel(errLauncherGone) })
 	go whenParentDies(ctx, func() { cancel(errLauncherGone) })
 
-	d, err := newDrill(o, say)
+	d, err := newDrill(ctx, o, say)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func runUntilStopped(ctx context.Context, o options, say *speaker) error {
 		})
 	})
 	err = d.run(ctx)
-	d.close()
+	d.close(ctx)
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil // told to stop while starting
 	}

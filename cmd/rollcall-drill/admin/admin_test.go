@@ -83,7 +83,7 @@ func TestAPinMovesOnlyFromTheStateThatWasSeen(t *testing.T) {
 		{"to nothing", `{}`, []string{"If-Match", seen.etag}, 422, "no version"},
 		{"with a body that is none", `v12`, []string{"If-Match", seen.etag}, 400, "body"},
 		{"with an empty body", ``, []string{"If-Match", seen.etag}, 400, "empty"},
-		{"with an unknown field", `{"versoin":"v12"}`, []string{"If-Match", seen.etag}, 400, "versoin"},
+		{"with an unknown field", `{"vers1on":"v12"}`, []string{"If-Match", seen.etag}, 400, "vers1on"},
 		{"with two objects", `{"version":"v12"}{"version":"v14"}`, []string{"If-Match", seen.etag}, 400, "follows"},
 		{"with a huge body", `{"version":"` + strings.Repeat("x", 1<<20) + `"}`, []string{"If-Match", seen.etag}, 413, "bytes"},
 	} {

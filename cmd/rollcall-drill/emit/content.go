@@ -66,8 +66,9 @@ func (d *details) retrieve(q *sim.Request) []document {
 		score = 0.44 - 0.1*d.rand.Float64()
 		from = &topics[(d.rand.IntN(len(topics)-1)+1)%len(topics)]
 	}
+	first := d.rand.IntN(14)
 	for i := range 5 {
-		id := fmt.Sprintf("%s-%02d", from.name, 1+(d.rand.IntN(4)+i*3)%14)
+		id := fmt.Sprintf("%s-%02d", from.name, 1+(first+i*3)%14) // five different ones
 		docs = append(docs, document{ID: id, Score: float64(int(score*1000)) / 1000, text: from.facts[i%len(from.facts)]})
 		score *= 0.97 - 0.08*d.rand.Float64()
 	}

@@ -20,6 +20,8 @@ import (
 // server that hangs costs lines, which are counted, never memory.
 const maxWaiting = 64
 
+const pushTimeout = 5 * time.Second // wall time
+
 // Logs pushes the service's log lines to a Loki push API, in the order of
 // service time: a line is held until its time has come.
 type Logs struct {
@@ -37,13 +39,14 @@ type Logs struct {
 	Patient bool
 }
 
-// DialLogs starts pushing to the Loki at that base address. Close ends it.
-func DialLogs(url string, log *slog.Logger) *Logs {
+// DialLogs starts pushing to the Loki at that base address. Close ends it, and
+// nothing else does: what was logged before ctx ended is pushed all the same.
+func DialLogs(ctx context.Context, url string, log *slog.Logger) *Logs {
 	l := &Logs{
-		url: url + "/loki/api/v1/push", client: &http.Client{Timeout: 5 * time.Second}, log: log,
+		url: url + "/loki/api/v1/push", client: &http.Client{}, log: log,
 		batches: make(chan []line, maxWaiting), flushed: make(chan chan struct{}), done: make(chan struct{}),
 	}
-	go l.run()
+	go l.run(context.WithoutCancel(ctx))
 	return l
 }
 
@@ -114,7 +117,7 @@ func (l *Logs) Close() {
 	<-l.done
 }
 
-func (l *Logs) run() {
+func (l *Logs) run(ctx context.Context) {
 	defer close(l.done)
 	for {
 		var ack chan struct{}
@@ -138,7 +141,7 @@ func (l *Logs) run() {
 			}
 		}
 		if len(batch) > 0 {
-			if err := l.push(batch); err != nil {
+			if err := l.push(ctx, batch); err != nil {
 				l.log.Warn("push logs", "lines", len(batch), "error", err)
 			}
 		}
@@ -156,7 +159,7 @@ type pushStream struct {
 	Values [][2]string       `json:"values"`
 }
 
-func (l *Logs) push(lines []line) error {
+func (l *Logs) push(ctx context.Context, lines []line) error {
 	byLevel := map[string]*pushStream{}
 	for i := range lines {
 		s := byLevel[lines[i].Level]
@@ -177,7 +180,14 @@ func (l *Logs) push(lines []line) error {
 	if err != nil {
 		return err
 	}
-	resp, err := l.client.Post(l.url, "application/json", bytes.NewReader(raw))
+	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.url, bytes.NewReader(raw))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := l.client.Do(req)
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func TestLogLinesComeInOrderAndCarryWhatPeopleLetSlip(t *testing.T) {
 	}))
 	defer loki.Close()
 
-	out := emit.DialLogs(loki.URL, slog.New(slog.DiscardHandler))
+	out := emit.DialLogs(t.Context(), loki.URL, slog.New(slog.DiscardHandler))
 	out.Patient = true
 	s, err := scenarios.Named("prompt-regression")
 	if err != nil {

@@ -105,7 +105,8 @@ var versioned = func() (v struct {
 	filter       [filterCount]int
 	cost         int
 	promptTokens int
-}) {
+},
+) {
 	l := &v.layout
 	for r := range routeCount {
 		v.requests[r][noError] = l.counter(steady, "llmops_requests_total",
@@ -164,7 +165,8 @@ var versioned = func() (v struct {
 var rare = func() (v struct {
 	layout
 	requests [routeCount][errorCount]int
-}) {
+},
+) {
 	for r := range routeCount {
 		for _, e := range []errorType{errOverloaded, errBudget} {
 			v.requests[r][e] = v.counter(steady, "llmops_requests_total",
@@ -183,7 +185,8 @@ var plain = func() (v struct {
 	wait       int
 	dropped    int
 	redactions [len(redactionKinds)]int
-}) {
+},
+) {
 	l := &v.layout
 	for i, reason := range deniedReasons {
 		v.denied[i] = l.counter(safety, "llmops_access_denied_total", "reason", reason)
@@ -205,7 +208,8 @@ var plain = func() (v struct {
 var search = func() (v struct {
 	layout
 	seconds int
-}) {
+},
+) {
 	v.seconds = v.histogram(steady, true, searchBounds, "llmops_index_query_seconds")
 	return v
 }()
@@ -214,7 +218,8 @@ var search = func() (v struct {
 var fallbacks = func() (v struct {
 	layout
 	total int
-}) {
+},
+) {
 	v.total = v.counter(failures, "llmops_fallback_total")
 	return v
 }()
@@ -229,7 +234,8 @@ var client = func() (v struct {
 	input   int
 	output  int
 	chunk   int
-}) {
+},
+) {
 	l, op := &v.layout, []string{"gen_ai_operation_name", "chat", "gen_ai_provider_name", Provider}
 	v.seconds = l.histogram(steady, true, callBounds, operationSeconds, op...)
 	v.input = l.histogram(size, false, tokenBounds, "gen_ai_client_token_usage", with(op, "gen_ai_token_type", "input")...)
@@ -242,7 +248,8 @@ var client = func() (v struct {
 var clientErrors = func() (v struct {
 	layout
 	seconds int
-}) {
+},
+) {
 	v.seconds = v.histogram(failures, false, callBounds, operationSeconds,
 		"gen_ai_operation_name", "chat", "gen_ai_provider_name", Provider)
 	return v
@@ -252,7 +259,8 @@ var clientErrors = func() (v struct {
 var embedding = func() (v struct {
 	layout
 	seconds int
-}) {
+},
+) {
 	v.seconds = v.histogram(steady, true, callBounds, operationSeconds,
 		"gen_ai_operation_name", "embeddings", "gen_ai_provider_name", Provider, "gen_ai_request_model", embedModel)
 	return v

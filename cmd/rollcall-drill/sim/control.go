@@ -33,7 +33,7 @@ var spentScopes = [...]string{"day", "period", "hour"}
 func budgetIndex(scope string) int { return slices.Index(budgetScopes[:], scope) }
 
 // usualBudgets are in US dollars, with head-room over what the service usually spends.
-var usualBudgets = [len(budgetScopes)]float64{9800, 240000, 700, 8, 0.25}
+var usualBudgets = [len(budgetScopes)]float64{9800, 240000, 720, 25, 0.4}
 
 // features that can be switched off, in the order shown. Tenants can be switched
 // off too, as tenant.NAME.

@@ -97,6 +97,11 @@ func drawAnswer(d dice, env *environment, p *params, q *Request, at func(Param) 
 	}
 	stage(StagePromptAssembly, PromptAssembly, 0.3)
 	drawCalls(d, env, q, at)
+	if !q.Failed() {
+		q.Answered = true
+		judge(d, q, at)
+		stage(StageValidation, Validation, 0.3)
+	}
 	for i := range q.Calls {
 		c := &q.Calls[i]
 		q.Stages[StageInference] += c.Seconds + c.ToolSeconds
@@ -110,12 +115,6 @@ func drawAnswer(d dice, env *environment, p *params, q *Request, at func(Param) 
 	if q.TokensCached > 0 {
 		q.Cache = ProviderHit
 	}
-	if q.Failed() {
-		return
-	}
-	q.Answered = true
-	judge(d, q, at)
-	stage(StageValidation, Validation, 0.3)
 }
 
 // drawCalls draws the calls of the model: one, or the loop of an agent.
@@ -206,8 +205,10 @@ func judge(d dice, q *Request, at func(Param) float64) {
 	switch {
 	case d.chance(refusal):
 		q.Refused, last.Finish = true, finishRefusal
+		last.shorten(12 + d.IntN(12))
 	case d.chance(block):
 		q.filter, last.Finish = filterBlock, finishFilter
+		last.shorten(20 + d.IntN(60))
 	case d.chance(at(FilterMask)):
 		q.filter = filterMask
 	}
@@ -228,6 +229,14 @@ func judge(d dice, q *Request, at func(Param) float64) {
 		default:
 			q.SchemaErr = SchemaErrors[d.IntN(len(SchemaErrors))]
 		}
+	}
+}
+
+// shorten ends an answer after some tokens.
+func (c *Call) shorten(tokens int) {
+	if tokens < c.Out {
+		c.Seconds = c.TTFT + (c.Seconds-c.TTFT)*float64(tokens)/float64(c.Out)
+		c.Out = tokens
 	}
 }
 

@@ -41,7 +41,7 @@ func (e *Engine) Evaluate() EvalRun {
 	defer e.mu.Unlock()
 	dep := e.deploys[0]
 	run := EvalRun{
-		Suite: "assistant", Manifest: dep.ID, Versions: dep.Versions.byName(),
+		Suite: "assistant", Manifest: dep.ID, Versions: dep.byName(),
 		Threshold: evalPassShare, Scores: map[string]float64{},
 	}
 	d := newDice(e.cfg.Seed, streamEvals, uint64(e.second))

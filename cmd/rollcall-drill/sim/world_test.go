@@ -96,6 +96,7 @@ func (r *recorder) Finished(q *sim.Request) {
 	r.requests = append(r.requests, q)
 	r.note("finished", q.ID(), q.End().String(), q.ErrorType(), q.SchemaErr, q.Tenant(), q.Route.String(), q.Cache.String())
 }
+
 func (r *recorder) Evaluated(q *sim.Request, e sim.Evaluation) {
 	r.note("evaluated", q.ID(), e.At.String(), e.Evaluator)
 }
