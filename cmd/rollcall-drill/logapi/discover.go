@@ -1,8 +1,6 @@
 package logapi
 
-import (
-	"strings"
-)
+import "strings"
 
 const (
 	serviceLabel = "service_name"
@@ -54,7 +52,7 @@ func levelOf(stream labelSet, e entry) string {
 		}
 	}
 	var l lineState
-	l.reset(nil, entry{line: e.line})
+	l.reset(nil, "", entry{line: e.line})
 	switch {
 	case strings.HasPrefix(strings.TrimSpace(e.line), "{"):
 		extractJSON(&l)

@@ -3,24 +3,26 @@
 // it does not know it rejects by name, so that nobody mistakes a missing feature
 // for a missing line.
 //
-//	server.go    options, routes, closing
-//	labels.go    label sets
-//	push.go      receiving: JSON and protobuf bodies
-//	discover.go  labels that Loki adds to what it receives
-//	stream.go    the lines of one stream, in time order and bounded
-//	store.go     all streams, and who follows them
-//	lexer.go     LogQL tokens with their positions
-//	parser.go    LogQL grammar: selectors, pipelines, metric expressions
-//	ast.go       what a parsed query is
-//	pipeline.go  line filters, parsers and unwrap at work on a line
-//	filter.go    label filters
-//	extract.go   json and logfmt
-//	logs.go      log queries: which lines, in which order, up to which limit
-//	samples.go   from lines to samples, and functions over a window of them
-//	metric.go    metric queries: aggregation and arithmetic step by step
-//	http.go      query endpoints and their parameters
-//	encode.go    answers as JSON
-//	tail.go      following over a websocket
+//	server.go         options, routes, closing
+//	labels.go         label sets
+//	push.go           receiving: JSON and protobuf bodies
+//	discover.go       labels that Loki adds to what it receives
+//	stream.go         the lines of one stream, in time order and bounded
+//	store.go          all streams, and who follows them
+//	lexer.go          LogQL tokens with their positions
+//	parser.go         LogQL grammar: selectors and metric expressions
+//	parser_stages.go  the same: pipelines
+//	ast.go            what a parsed query is
+//	pipeline.go       line filters, parsers and unwrap at work on a line
+//	filter.go         label filters
+//	extract.go        json and logfmt
+//	logs.go           log queries: which lines, in which order, up to which limit
+//	samples.go        from lines to samples, and functions over a window of them
+//	metric.go         metric queries: aggregation and arithmetic step by step
+//	http.go           query endpoints and errors
+//	params.go         parameters of requests
+//	encode.go         answers as JSON
+//	tail.go           following over a websocket
 //
 // The subset of LogQL: stream selectors; the line filters |= != |~ !~ with "or";
 // json and logfmt without arguments; label filters on strings, numbers,

@@ -7,7 +7,7 @@ import (
 
 func extract(stream labelSet, stage, text string) string {
 	var l lineState
-	l.reset(stream, entry{line: text})
+	l.reset(stream, "", entry{line: text})
 	parserStage(stage).process(&l)
 	return l.extracted().String()
 }
@@ -53,7 +53,7 @@ func FuzzExtract(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		extract(nil, "logfmt", text)
 		var l lineState
-		l.reset(nil, entry{line: text})
+		l.reset(nil, "", entry{line: text})
 		extractJSON(&l)
 		var object map[string]any
 		if err := json.Unmarshal([]byte(text), &object); (err == nil && object != nil) != (l.err == "") {

@@ -74,7 +74,7 @@ func runLogs(ctx context.Context, q *logQuery, views []streamView, p logParams, 
 		if err := w.count(ctx, e); err != nil {
 			return nil, err
 		}
-		state.reset(c.labels, e)
+		state.reset(c.labels, c.key, e)
 		if !state.run(q.stages) {
 			continue
 		}
@@ -97,13 +97,13 @@ type streamGroups struct {
 
 func (g *streamGroups) add(l *lineState) {
 	e := logEntry{ts: l.entry.ts, line: l.entry.line}
-	labels := l.stream
+	labels, key := l.stream, l.key
 	if g.apart {
 		e.meta, e.parsed = l.entry.meta, l.extracted()
 	} else {
 		labels = l.labels()
+		key = labels.String()
 	}
-	key := labels.String()
 	s := g.byKey[key]
 	if s == nil {
 		if g.byKey == nil {

@@ -280,9 +280,6 @@ func TestFormsTenantsCompressionAndProbes(t *testing.T) {
 	if got.code != 200 || !strings.Contains(got.body, `"version":"3.`) {
 		t.Errorf("build info: %d %s", got.code, got.body)
 	}
-	if date := got.header.Get("Date"); date != "Sun, 01 Mar 2026 13:00:00 GMT" {
-		t.Errorf("the Date header is %s, not service time", date)
-	}
 }
 
 func TestTimesOfQueriesAreServiceTimeWhenTheRequestNamesNone(t *testing.T) {

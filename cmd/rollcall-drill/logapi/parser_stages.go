@@ -1,9 +1,6 @@
 package logapi
 
-import (
-	"regexp"
-	"slices"
-)
+import "slices"
 
 var lineFilterOps = []string{"|=", "!=", "|~", "!~"}
 
@@ -137,12 +134,4 @@ func (p *parser) labelFilterTerm() labelFilter {
 	}
 	p.unexpected("a string, number, duration or size")
 	return nil
-}
-
-// lineFilter keeps lines that contain one of its texts or match one of its
-// expressions; a negative one keeps the others.
-type lineFilter struct {
-	negative bool
-	texts    []string
-	res      []*regexp.Regexp
 }

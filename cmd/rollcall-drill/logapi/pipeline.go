@@ -1,6 +1,7 @@
 package logapi
 
 import (
+	"regexp"
 	"strings"
 )
 
@@ -14,6 +15,7 @@ type stage interface {
 // line, so what is to outlive the line is copied out of it.
 type lineState struct {
 	stream  labelSet
+	key     string // of the stream
 	entry   entry
 	parsed  []label // in the order in which they were found
 	err     string  // kind of the first failure, which is label __error__
@@ -28,8 +30,8 @@ const (
 )
 
 // reset starts a new line.
-func (l *lineState) reset(stream labelSet, e entry) {
-	l.stream, l.entry = stream, e
+func (l *lineState) reset(stream labelSet, key string, e entry) {
+	l.stream, l.key, l.entry = stream, key, e
 	l.parsed = l.parsed[:0]
 	l.err, l.details = "", ""
 }
@@ -112,6 +114,14 @@ func (l *lineState) labels() labelSet {
 		ls = append(ls, m)
 	}
 	return newLabelSet(append(ls, l.extracted()...))
+}
+
+// lineFilter keeps lines that contain one of its texts or match one of its
+// expressions; a negative one keeps the others.
+type lineFilter struct {
+	negative bool
+	texts    []string
+	res      []*regexp.Regexp
 }
 
 func (f lineFilter) process(l *lineState) bool {

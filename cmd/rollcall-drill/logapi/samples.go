@@ -58,7 +58,7 @@ func collect(ctx context.Context, a *rangeAgg, views []streamView, by *grouping,
 				if err := w.count(ctx, e); err != nil {
 					return nil, err
 				}
-				state.reset(view.labels, e)
+				state.reset(view.labels, view.key, e)
 				v, ok := a.sample(&state)
 				if !ok {
 					continue

@@ -1,7 +1,6 @@
 package logapi
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -83,9 +82,8 @@ type Server struct {
 	log   *slog.Logger
 	store *store
 
-	// done ends the tails, which outlive the requests of an http.Server.
-	done context.Context
-	stop context.CancelFunc
+	// done is closed to end the tails, which outlive the requests of an http.Server.
+	done chan struct{}
 
 	mu     sync.Mutex
 	closed bool
@@ -96,16 +94,17 @@ type Server struct {
 // none, and what the times of received lines are measured against.
 func New(now func() time.Time, opts Options) *Server {
 	opts = opts.withDefaults()
-	done, stop := context.WithCancel(context.Background())
-	return &Server{opts: opts, now: now, log: opts.Log, store: newStore(opts), done: done, stop: stop}
+	return &Server{opts: opts, now: now, log: opts.Log, store: newStore(opts), done: make(chan struct{})}
 }
 
 // Close ends all tails and waits for them. Queries are still answered.
 func (s *Server) Close() {
 	s.mu.Lock()
-	s.closed = true
+	if !s.closed {
+		s.closed = true
+		close(s.done)
+	}
 	s.mu.Unlock()
-	s.stop()
 	s.tails.Wait()
 }
 
@@ -113,8 +112,7 @@ func (s *Server) Close() {
 func (s *Server) Stats() Stats { return s.store.stats() }
 
 // Handler serves the Loki HTTP API under /loki/api/v1 and the probe /ready. It
-// does not look at the tenant: all see the same lines. Its Date header is
-// service time.
+// does not look at the tenant: all see the same lines.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /loki/api/v1/push", s.serve(s.push))
@@ -135,8 +133,5 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET /ready", s.serve(func(_ *http.Request) (*response, error) {
 		return &response{contentType: "text/plain; charset=utf-8", body: []byte("ready\n")}, nil
 	}))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
-		mux.ServeHTTP(w, r)
-	})
+	return mux
 }

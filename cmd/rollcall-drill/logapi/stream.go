@@ -22,8 +22,9 @@ func (e entry) size() int {
 	return n
 }
 
+// Bounds of a segment: small enough to be copied for every line out of order.
 const (
-	segmentLines = 1024
+	segmentLines = 256
 	segmentBytes = 1 << 20
 )
 

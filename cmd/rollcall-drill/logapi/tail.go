@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ const (
 	maxTailDelay = 5 // seconds
 	pingEvery    = 10 * time.Second
 	writeTimeout = 10 * time.Second
+	closeTimeout = 500 * time.Millisecond
 
 	// Bounds of one message of a tail.
 	messageLines   = 1000
@@ -99,9 +101,11 @@ func (s *Server) tailRequest(r *http.Request) (t tailRequest, err error) {
 	if t.q, err = parseLogQuery(r.Form.Get("query")); err != nil {
 		return t, err
 	}
-	if t.limit, err = s.limit(r); err != nil {
+	// What is too much for an answer is not for a tail, which sends it in parts.
+	if t.limit, err = limit(r, math.MaxInt); err != nil {
 		return t, err
 	}
+	t.limit = min(t.limit, s.opts.MaxEntries)
 	if t.start, err = parseTime(r.Form.Get("start"), s.now().Add(-time.Hour)); err != nil {
 		return t, badRequest("could not parse 'start' parameter: %v", err)
 	}
@@ -150,23 +154,49 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) {
 		s.log.Debug("log server: tail not opened", "err", err)
 		return
 	}
-	// Reading notices that the client left, and answers its pings.
-	ctx, cancel := context.WithCancel(conn.CloseRead(context.Background()))
+	// Reading notices that the client left, and answers its pings. The request's
+	// own context means nothing once the connection is a websocket.
+	ctx, cancel := context.WithCancel(conn.CloseRead(context.WithoutCancel(r.Context())))
 	defer cancel()
-	stop := context.AfterFunc(s.done, cancel)
-	defer stop()
+	go func() {
+		select {
+		case <-s.done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 
 	t := &tail{server: s, conn: conn, req: req, buf: buf}
 	err = t.run(ctx, history)
 	code, reason := websocket.StatusNormalClosure, ""
-	switch {
-	case errors.Is(err, errTailTooLong):
+	if errors.Is(err, errTailTooLong) {
 		code, reason = websocket.StatusInternalError, err.Error()
-	case s.done.Err() != nil:
+	} else if s.closing() {
 		code, reason = websocket.StatusGoingAway, "the server is closing"
 	}
-	if err := conn.Close(code, reason); err != nil {
-		s.log.Debug("log server: tail closed", "err", err)
+	// The library waits five seconds for the client to answer; one that does not
+	// must not hold up the end of the server that long.
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		if err := conn.Close(code, reason); err != nil {
+			s.log.Debug("log server: tail closed", "err", err)
+		}
+	}()
+	force := time.NewTimer(closeTimeout)
+	defer force.Stop()
+	select {
+	case <-closed:
+	case <-force.C:
+	}
+}
+
+func (s *Server) closing() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -265,7 +295,7 @@ func (t *tail) sendLive(ctx context.Context, lines, dropped []tailLine) error {
 	groups := streamGroups{apart: t.req.apart}
 	n, size := 0, 0
 	for _, l := range lines {
-		t.state.reset(l.stream.labels, l.entry)
+		t.state.reset(l.stream.labels, l.stream.key, l.entry)
 		if !t.state.run(t.req.q.stages) {
 			continue
 		}

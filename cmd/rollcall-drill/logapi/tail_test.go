@@ -279,6 +279,15 @@ func TestATailEndsAfterItsTimeAndWithTheServer(t *testing.T) {
 	})
 }
 
+func TestALimitBeyondThatOfAnswersIsFineForATail(t *testing.T) {
+	s := start(t, Options{MaxEntries: 2})
+	s.push(t, map[string]string{"job": "a"}, line{1, "one", nil}, line{2, "two", nil}, line{3, "three", nil})
+	c := follow(t, s, `{job="a"}`, "limit", "10")
+	if got := strings.Join(c.until(t, 2), " "); got != "two three" {
+		t.Errorf("history: %q", got)
+	}
+}
+
 func TestTailsAreBoundedAndAClientThatLeavesMakesRoom(t *testing.T) {
 	s := start(t, Options{MaxTails: 1})
 	c := follow(t, s, `{job="a"}`)
@@ -291,6 +300,15 @@ func TestTailsAreBoundedAndAClientThatLeavesMakesRoom(t *testing.T) {
 	}
 	s.tails.Wait()
 	follow(t, s, `{job="a"}`)
+}
+
+func TestTheServerEndsAlthoughAClientDoesNotAnswer(t *testing.T) {
+	s := start(t, Options{})
+	follow(t, s, `{job="a"}`) // never reads, so it never answers a close
+	s.Close()
+	if n := s.Stats().Tails; n != 0 {
+		t.Errorf("%d tails are left", n)
+	}
 }
 
 func TestATailWithoutAWebsocketIsRefused(t *testing.T) {

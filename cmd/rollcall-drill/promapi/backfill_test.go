@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -314,5 +315,55 @@ func BenchmarkBackfill(b *testing.B) {
 			b.ReportMetric(samples*float64(b.N)/b.Elapsed().Seconds(), "samples/s")
 			b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/backfill")
 		})
+	}
+}
+
+func TestAFolderOfAnEarlierDrillKeepsItsHistory(t *testing.T) {
+	dir := t.TempDir()
+	end := start.Add(30 * time.Hour)
+	now := func() time.Time { return end }
+	log := slog.New(slog.DiscardHandler)
+	db, err := Open(dir, now, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := db.Series("s")
+	fill := func(_ time.Time, add func(*Series, float64)) { add(s, 1) }
+	if err := db.Backfill(t.Context(), start, end, time.Minute, fill, nil); err != nil {
+		t.Fatal(err)
+	}
+	b := db.Batch()
+	for i := range 1000 { // more than one chunk, so that some are on disk
+		b.Add(s, end.Add(time.Duration(i)*time.Second), float64(i))
+	}
+	if err := b.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "backfill.tmp", "half-a-block"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+
+	db, err = Open(dir, now, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := os.Stat(db.buildDir()); !os.IsNotExist(err) {
+		t.Errorf("the unfinished blocks are still there: %v", err)
+	}
+	if got := serve(t, db).scalar(t, `count_over_time(s[31h])`, end.Add(time.Hour-time.Minute)); got != 30*60 {
+		t.Errorf("%v samples of history, want 1800", got)
+	}
+	again := db.Batch()
+	again.Add(db.Series("s"), end.Add(time.Hour), 5)
+	if err := again.Commit(); err != nil {
+		t.Errorf("a new live sample: %v", err)
 	}
 }

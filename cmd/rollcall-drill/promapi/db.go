@@ -44,7 +44,7 @@ type DB struct {
 }
 
 // Open opens or creates the database in dir. now is service time: the time of
-// queries that name none, and of everything the HTTP API says about time.
+// queries that name none, and of what the API says about the server itself.
 func Open(dir string, now func() time.Time, log *slog.Logger) (*DB, error) {
 	// Functions that Prometheus itself hides behind a flag stay hidden, so that
 	// an expression that works on the drill works on a real server.

@@ -18,7 +18,7 @@ const maxForm = 10 << 20
 const statusClientClosed = 499
 
 // Handler serves the Prometheus HTTP API under /api/v1 and the probes /-/ready
-// and /-/healthy. Its Date header is service time, as all else it says.
+// and /-/healthy.
 func (db *DB) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for path, answer := range map[string]func(*http.Request) (answer, error){
@@ -54,11 +54,7 @@ func (db *DB) Handler() http.Handler {
 		}
 		db.writeText(w, "Prometheus Server is Ready.\n")
 	})
-	zip := httputil.CompressionHandler{Handler: mux}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Date", db.now().UTC().Format(http.TimeFormat))
-		zip.ServeHTTP(w, r)
-	})
+	return httputil.CompressionHandler{Handler: mux}
 }
 
 // answer is what an endpoint has to say when nothing went wrong.
