@@ -275,7 +275,7 @@ func (a *App) logQuery(service string, q sources.LogQuery) (sources.LogQuery, er
 		return q, err
 	}
 	if a.loki == nil {
-		return q, fmt.Errorf("no log source is configured; add loki: {url: http://HOST:3100} to %s", a.cfg.Label())
+		return q, &config.Error{File: a.cfg.Label(), Msg: "names no log source; add loki: {url: http://HOST:3100}, or set LOKI_ADDR"}
 	}
 	if q.Query == "" {
 		q.Query = s.Logs

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"rollcall/sources"
+	"rollcall/sources/prom"
+	"rollcall/sources/signal"
 )
 
 // Finding is one answer of the doctor.
@@ -28,7 +30,7 @@ const checkTime = 10 * time.Second
 
 // Doctor checks everything that a service needs, every source at the same time.
 func (a *App) Doctor(ctx context.Context, service string) []Finding {
-	checks := []func(context.Context, string) []Finding{a.checkState, a.checkProm, a.checkLoki, a.checkOTLP, a.checkTraces, a.checkSignals}
+	checks := []func(context.Context, string) []Finding{a.checkState, a.checkProm, a.checkLoki, a.checkOTLP, a.checkTraces, a.checkQueries, a.checkSignals}
 	found := make([][]Finding, len(checks))
 	var wg sync.WaitGroup
 	for i, check := range checks {
@@ -203,20 +205,53 @@ func (a *App) checkTraces(ctx context.Context, service string) []Finding {
 	return append(out, ok("traces", "request ID", "in every row"))
 }
 
+// checkQueries asks the sources about the queries that the configuration brings:
+// a wrong one would otherwise hide behind the catalogue's own.
+func (a *App) checkQueries(ctx context.Context, service string) []Finding {
+	s := a.cfg.Services[service]
+	queries, err := signal.Queries(s.Service)
+	if err != nil {
+		return []Finding{{"signals", "configuration", sources.Bad, line(err.Error()), "correct services." + service}}
+	}
+	var out []Finding
+	now := a.clock.Now()
+	for _, q := range queries {
+		if q.Profile != signal.Override || a.prom == nil {
+			continue
+		}
+		series, _, err := a.prom.Query(ctx, q.Query, now)
+		var rejected *prom.Error
+		switch {
+		case errors.As(err, &rejected) && rejected.Rejected:
+			out = append(out, Finding{"signals", q.Signal, sources.Bad, line(err.Error()), "correct services." + service + ".queries." + q.Signal})
+		case err == nil && len(series) == 0:
+			out = append(out, Finding{"signals", q.Signal, sources.Watch, "the configured query has no data", "check services." + service + ".queries." + q.Signal})
+		case err == nil:
+			out = append(out, ok("signals", q.Signal, "the configured query answers"))
+		}
+	}
+	return out
+}
+
 func (a *App) checkSignals(ctx context.Context, service string) []Finding {
 	snap, err := a.eval.Snapshot(ctx, service, sources.View{Range: time.Hour, Columns: 30}, sources.HealthPane)
 	if err != nil {
 		return []Finding{{"signals", "all", sources.Unreachable, line(err.Error()), ""}}
 	}
 	var out []Finding
-	known, missing := 0, []string{}
+	known, why := 0, ""
+	var missing, unanswered []string
 	for i := range snap.Readings {
 		r := &snap.Readings[i]
 		switch r.Verdict {
 		case sources.NotExposed:
 			missing = append(missing, r.Signal)
 		case sources.Unreachable:
-			out = append(out, Finding{"signals", r.Signal, sources.Unreachable, r.Why, "services." + service + ".queries." + r.Signal + " can replace its query"})
+			unanswered = append(unanswered, r.Signal)
+			why = r.Why
+			if r.Facts.Stale != "" {
+				why += ": " + r.Facts.Stale
+			}
 		default:
 			known++
 		}
@@ -224,10 +259,13 @@ func (a *App) checkSignals(ctx context.Context, service string) []Finding {
 	if known > 0 {
 		out = append([]Finding{ok("signals", "answered", fmt.Sprintf("%d of %d", known, len(snap.Readings)))}, out...)
 	}
+	if len(unanswered) > 0 {
+		out = append(out, Finding{"signals", "unanswered", sources.Unreachable, fmt.Sprintf("%s (%s)", strings.Join(unanswered, ", "), line(why)), "see the sources above; services." + service + ".queries can replace a query"})
+	}
 	if len(missing) > 0 {
 		out = append(out, Finding{"signals", "not exposed", sources.NotExposed, strings.Join(missing, ", "), "docs/llmops-contract.md says which metric each needs; services." + service + ".queries can name your own"})
 	}
-	if known == 0 && len(out) == 1 {
+	if known == 0 && len(unanswered) == 0 {
 		s := a.cfg.Services[service]
 		out = append(out, Finding{"signals", "scope", sources.Bad, "no signal has data under {" + s.Scope + "}", "correct services." + service + ".scope"})
 	}

@@ -49,13 +49,6 @@ func StartDrill(ctx context.Context, o DrillOptions) (d *Drill, err error) {
 			return nil, err
 		}
 	}
-	known, err := launch.List(ctx, o.Binary)
-	if err != nil {
-		return nil, err
-	}
-	if err := knownScenario(known, o.Scenario); err != nil {
-		return nil, err
-	}
 	d = &Drill{}
 	if d.Dir, err = drillDir(o); err != nil { //nolint:contextcheck // local files only
 		return nil, err
@@ -98,20 +91,6 @@ func StartDrill(ctx context.Context, o DrillOptions) (d *Drill, err error) {
 	clock.is.Store(&real)
 	d.Config.State = d.Dir
 	return d, nil
-}
-
-func knownScenario(list []launch.Scenario, name string) error {
-	names := make([]string, 0, len(list))
-	for _, s := range list {
-		if s.Name == name {
-			return nil
-		}
-		names = append(names, s.Name)
-	}
-	if near := config.Nearest(name, names); near != "" {
-		return fmt.Errorf("no scenario %q; did you mean %q?", name, near)
-	}
-	return fmt.Errorf("no scenario %q; rollcall drill list shows them", name)
 }
 
 // drillDir makes the folder of a new drill.

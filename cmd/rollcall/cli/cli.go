@@ -133,6 +133,16 @@ func (e *exit) Error() string {
 
 func (e *exit) Unwrap() error { return e.err }
 
+// unanswered is the error of a source that gave nothing: it is out of reach,
+// unless the configuration does not name it.
+func unanswered(err error) error {
+	var wrong *config.Error
+	if errors.As(err, &wrong) {
+		return err
+	}
+	return &exit{ExitUnreachable, err}
+}
+
 // usage is a mistake of the caller.
 func usage(format string, args ...any) error {
 	return &exit{ExitUsage, fmt.Errorf(format, args...)}

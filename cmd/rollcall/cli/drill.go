@@ -125,6 +125,9 @@ func (p *Program) drill(ctx context.Context, o *options, d DrillOptions, headles
 	if d.State = config.StateDir(p.Env); d.State == "" {
 		return usage("there is no folder for the drill; set HOME or XDG_STATE_HOME")
 	}
+	if err := p.knownScenario(ctx, d.Scenario); err != nil {
+		return &exit{ExitUsage, err}
+	}
 	bar := &progress{w: p.Err, tty: p.ErrTTY, width: p.Width}
 	d.Progress = bar.show
 	run, err := p.Drill.Start(ctx, d)
@@ -183,6 +186,24 @@ func (p *Program) drill(ctx context.Context, o *options, d DrillOptions, headles
 		err = lerr
 	}
 	return err
+}
+
+func (p *Program) knownScenario(ctx context.Context, name string) error {
+	list, err := p.Drill.List(ctx)
+	if err != nil {
+		return err
+	}
+	names := make([]string, 0, len(list))
+	for _, s := range list {
+		if s.Name == name {
+			return nil
+		}
+		names = append(names, s.Name)
+	}
+	if near := config.Nearest(name, names); near != "" {
+		return fmt.Errorf("no scenario %q; did you mean %q?", name, near)
+	}
+	return fmt.Errorf("no scenario %q; rollcall drill list shows them", name)
 }
 
 func ended(run Drill) bool {

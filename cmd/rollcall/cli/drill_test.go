@@ -45,10 +45,12 @@ type fakeDriller struct {
 	drill *fakeDrill
 	got   DrillOptions
 	err   error
+
+	listErr error
 }
 
 func (f *fakeDriller) List(context.Context) ([]launch.Scenario, error) {
-	return []launch.Scenario{{Name: "quiet", Description: "Nothing is wrong."}}, f.err
+	return []launch.Scenario{{Name: "quiet", Description: "Nothing is wrong."}, {Name: "prompt-regression"}}, f.listErr
 }
 
 func (f *fakeDriller) Start(_ context.Context, o DrillOptions) (Drill, error) {
@@ -147,15 +149,24 @@ func TestADrillOnATerminalOpensTheConsoleAndShowsProgressOnOneLine(t *testing.T)
 
 func TestADrillThatCannotStartSaysWhy(t *testing.T) {
 	b, f := withDrill(t)
-	f.err = errors.New("rollcall-drill is neither beside rollcall nor in the PATH; run \"make build\"")
-	if code := b.run("drill", "--headless"); code != ExitBad || !strings.Contains(b.err.String(), "make build") {
+	f.err = errors.New("the drill ended before it was ready: disk full")
+	if code := b.run("drill", "--headless"); code != ExitBad || !strings.Contains(b.err.String(), "disk full") {
 		t.Errorf("exit code %d: %q", code, b.err.String())
+	}
+	b.err.Reset()
+	if code := b.run("drill", "quite", "--headless"); code != ExitUsage || !strings.Contains(b.err.String(), `no scenario "quite"; did you mean "quiet"?`) {
+		t.Errorf("an unknown scenario: exit code %d: %q", code, b.err.String())
+	}
+	b.err.Reset()
+	f.listErr = errors.New("rollcall-drill is neither beside rollcall nor in the PATH; run \"make build\"")
+	if code := b.run("drill", "--headless"); code != ExitUsage || !strings.Contains(b.err.String(), "make build") {
+		t.Errorf("a missing binary: exit code %d: %q", code, b.err.String())
 	}
 }
 
 func TestScenariosAreListed(t *testing.T) {
 	b, _ := withDrill(t)
-	if code := b.run("drill", "list"); code != ExitOK || !strings.Contains(b.out.String(), "quiet  Nothing is wrong.") {
+	if code := b.run("drill", "list"); code != ExitOK || !strings.Contains(b.out.String(), "quiet              Nothing is wrong.") {
 		t.Errorf("exit code %d: %q", code, b.out.String())
 	}
 	b.out.Reset()

@@ -64,7 +64,7 @@ func (p *Program) logsCommand(o *options) *cobra.Command {
 		}
 		list, err := s.Logs(ctx, service, q)
 		if err != nil {
-			return &exit{ExitUnreachable, err}
+			return unanswered(err)
 		}
 		if asJSON {
 			lines := list.Lines
@@ -90,7 +90,7 @@ func (p *Program) logsCommand(o *options) *cobra.Command {
 func (p *Program) follow(ctx context.Context, s Session, service string, q sources.LogQuery, t *printer, asJSON bool) error {
 	batches, err := s.Tail(ctx, service, q)
 	if err != nil {
-		return &exit{ExitUnreachable, err}
+		return unanswered(err)
 	}
 	state := "live"
 	for b := range batches {

@@ -95,7 +95,7 @@ func (c *checker) structure(n ast.Node, t reflect.Type, path string) {
 			c.fail(p.Key.GetToken().Position, "%s", unknownKey(key, path, fields))
 			continue
 		}
-		c.node(p.Value, ft, join(path, key))
+		c.pair(p, ft, join(path, key))
 	}
 }
 
@@ -107,8 +107,16 @@ func (c *checker) mapping(n ast.Node, t reflect.Type, path string) {
 	}
 	for _, p := range pairs {
 		if !p.Key.IsMergeKey() {
-			c.node(p.Value, t.Elem(), join(path, keyText(p.Key)))
+			c.pair(p, t.Elem(), join(path, keyText(p.Key)))
 		}
+	}
+}
+
+// pair checks the value of a key. What is later said about a whole mapping is said at its key.
+func (c *checker) pair(p *ast.MappingValueNode, t reflect.Type, path string) {
+	c.node(p.Value, t, path)
+	if v := unwrap(p.Value); v != nil && isMapping(v) {
+		c.at[path] = p.Key.GetToken().Position
 	}
 }
 

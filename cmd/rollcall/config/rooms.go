@@ -2,7 +2,10 @@ package config
 
 import (
 	"fmt"
+	"maps"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"rollcall/sources"
@@ -86,10 +89,24 @@ func (f *File) validateRooms(say report) {
 	if err != nil {
 		return // said already
 	}
+	known := map[string]reflect.Type{}
+	for _, s := range signal.Catalogue() {
+		known[s.ID] = nil
+	}
 	for name, s := range f.Services {
+		at := "services." + name
+		for part, ids := range map[string][]string{"thresholds": slices.Collect(maps.Keys(s.Thresholds)), "queries": slices.Collect(maps.Keys(s.Queries))} {
+			for _, id := range ids {
+				if _, ok := known[id]; !ok {
+					where := at + "." + part
+					say(where+"."+id, "%s", strings.Replace(unknownKey(id, where, known), "unknown key", "unknown signal", 1))
+				}
+			}
+		}
 		if err := checkSignals(name, s.Service, clock); err != nil {
-			where, _, _ := strings.Cut(err.Error(), ": ")
-			say(where, "%s", err)
+			if where, _, _ := strings.Cut(err.Error(), ": "); !strings.Contains(err.Error(), "no such signal") {
+				say(where, "%s", err)
+			}
 		}
 	}
 }

@@ -74,7 +74,7 @@ func options(dir, how string, progress func(float64, string)) Options {
 	exe, _ := os.Executable()
 	return Options{
 		Binary: exe, State: dir, Scenario: "quiet", Seed: 7, Speed: 10, GRPC: "127.0.0.1:1", HTTP: "127.0.0.1:2",
-		ConfigOut: filepath.Join(dir, "rollcall.yaml"), Progress: progress, Grace: 200 * time.Millisecond,
+		ConfigOut: filepath.Join(dir, "rollcall.yaml"), Progress: progress, Grace: 20 * time.Second,
 		Env: append(os.Environ(), "LAUNCH_CHILD="+how),
 	}
 }
@@ -144,7 +144,9 @@ func TestLeavingDuringTheStartLeavesNoChild(t *testing.T) {
 }
 
 func TestAChildThatDoesNotListenIsKilled(t *testing.T) {
-	d, err := Start(t.Context(), options(t.TempDir(), "deaf", nil))
+	o := options(t.TempDir(), "deaf", nil)
+	o.Grace = 50 * time.Millisecond
+	d, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
