@@ -35,13 +35,13 @@ func TestDrillFromFirstLookToABadRequest(t *testing.T) {
 		t.Fatalf("no request ID in the list:\n%s", list)
 	}
 	term.press("\r")
-	term.waitText(20*time.Second, "inference", "gen_ai.prompt.version", "Alike")
+	term.waitText(20*time.Second, "inference", "last good", "v13", "Alike")
 	term.waitFor("the log lines of the request", 20*time.Second, func(s string) bool {
 		return regexp.MustCompile(`Logs\s+[1-9][0-9]* line`).MatchString(s)
 	})
 
 	term.press("\x1b")
-	term.waitText(20*time.Second, "bad only", "latency")
+	term.waitText(20*time.Second, "Requests", "latency", "x clears")
 
 	// By its ID alone, from the palette.
 	term.press(":request " + id + "\r")
