@@ -38,7 +38,7 @@ services:
     environment: {{.Environment}}
     thresholds:
       error_ratio: {watch: 0.02, bad: 0.05}
-      schema_fail: {watch: 0.03, bad: 0.05}
+      schema_fail: {watch: 0.028, bad: 0.042}
       latency_p95: {watch: 9, bad: 18}
       latency_p99: {watch: 15, bad: 30}
       ttft_p95: {watch: 1.4, bad: 1.9}
