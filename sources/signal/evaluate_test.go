@@ -171,11 +171,11 @@ func TestFinishedRowsAreSummedOnce(t *testing.T) {
 	c := &clock{now: t0}
 	e := evaluator(t, Deps{Rows: rows, Clock: c}, Service{})
 	snapshot(t, e)
-	first := rows.asked
+	first := rows.asked.Load()
 	c.add(10 * time.Second)
 	snapshot(t, e)
 	// Only the window that ends now, once per window length.
-	if again := rows.asked - first; again > 2 {
+	if again := rows.asked.Load() - first; again > 2 {
 		t.Errorf("%d reads of the rows for one refresh, %d for the first", again, first)
 	}
 }

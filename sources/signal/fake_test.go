@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -225,11 +226,11 @@ var errDown = errors.New("prometheus http://127.0.0.1:9090: connection refused; 
 type rowsFake struct {
 	buckets func(since, until time.Time, step time.Duration, by sources.Component) []sources.RequestBucket
 	fail    error
-	asked   int
+	asked   atomic.Int32
 }
 
 func (f *rowsFake) Buckets(_ context.Context, _ string, since, until time.Time, step time.Duration, by sources.Component) ([]sources.RequestBucket, sources.Facts, error) {
-	f.asked++
+	f.asked.Add(1)
 	if f.fail != nil {
 		return nil, sources.Facts{}, f.fail
 	}
@@ -241,14 +242,15 @@ func everyBucket(b sources.RequestBucket) *rowsFake {
 	return &rowsFake{buckets: func(since, until time.Time, step time.Duration, by sources.Component) []sources.RequestBucket {
 		var out []sources.RequestBucket
 		for t := since; t.Before(until); t = t.Add(step) {
-			b.Start = t
+			x := b
+			x.Start = t
 			if by == "" {
-				out = append(out, b)
+				out = append(out, x)
 				continue
 			}
 			for _, g := range []string{"v13", "v14"} {
-				b.Group = g
-				out = append(out, b)
+				x.Group = g
+				out = append(out, x)
 			}
 		}
 		return out

@@ -133,21 +133,49 @@ func TestTheQuietLineSaysWhatItCannotSee(t *testing.T) {
 		want     string
 	}{
 		{"all fine", []sources.Reading{fine("refusal", sources.OK)}, nil, true, sources.OK, "Nothing is worse than its thresholds."},
-		{"some learning", []sources.Reading{fine("refusal", sources.OK), fine("feedback", sources.Learning)}, nil, true, sources.OK,
-			"Nothing is worse than its thresholds. 1 signal learning."},
-		{"a source down", []sources.Reading{fine("refusal", sources.OK)}, down, true, sources.OK,
-			"Nothing is worse than its thresholds. Loki unreachable."},
-		{"changes not known", []sources.Reading{fine("refusal", sources.OK)}, nil, false, sources.OK,
-			"Nothing is worse than its thresholds. Changes unknown."},
-		{"some unreadable", []sources.Reading{fine("refusal", sources.OK), fine("feedback", sources.Unreachable)}, nil, true, sources.Unreachable,
-			"Nothing seen is worse than its thresholds; 1 of 2 signals cannot be read. Metrics unreachable."},
-		{"nothing readable", []sources.Reading{fine("refusal", sources.Unreachable)}, nil, true, sources.Unreachable,
-			"Nothing can be judged: the signals cannot be read. Metrics unreachable."},
-		{"nothing but learning", []sources.Reading{fine("refusal", sources.Learning)}, nil, true, sources.Learning,
-			"Nothing can be judged yet: too little history."},
+		{
+			"some learning",
+			[]sources.Reading{fine("refusal", sources.OK), fine("feedback", sources.Learning)},
+			nil, true, sources.OK,
+			"Nothing is worse than its thresholds. 1 signal learning.",
+		},
+		{
+			"a source down",
+			[]sources.Reading{fine("refusal", sources.OK)},
+			down, true, sources.OK,
+			"Nothing is worse than its thresholds. Loki unreachable.",
+		},
+		{
+			"changes not known",
+			[]sources.Reading{fine("refusal", sources.OK)},
+			nil, false, sources.OK,
+			"Nothing is worse than its thresholds. Changes unknown.",
+		},
+		{
+			"some unreadable",
+			[]sources.Reading{fine("refusal", sources.OK), fine("feedback", sources.Unreachable)},
+			nil, true, sources.Unreachable,
+			"Nothing seen is worse than its thresholds; 1 of 2 signals cannot be read. Metrics unreachable.",
+		},
+		{
+			"nothing readable",
+			[]sources.Reading{fine("refusal", sources.Unreachable)},
+			nil, true, sources.Unreachable,
+			"Nothing can be judged: the signals cannot be read. Metrics unreachable.",
+		},
+		{
+			"nothing but learning",
+			[]sources.Reading{fine("refusal", sources.Learning)},
+			nil, true, sources.Learning,
+			"Nothing can be judged yet: too little history.",
+		},
 		{"no traffic", []sources.Reading{fine("refusal", sources.NoTraffic)}, nil, true, sources.NoTraffic, "No traffic in 5m."},
-		{"nothing exposed", []sources.Reading{fine("refusal", sources.NotExposed)}, nil, true, sources.NotExposed,
-			"Nothing to judge: this service exposes none of the signals. Check its scope."},
+		{
+			"nothing exposed",
+			[]sources.Reading{fine("refusal", sources.NotExposed)},
+			nil, true, sources.NotExposed,
+			"Nothing to judge: this service exposes none of the signals. Check its scope.",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l := lineFor(t, tc.readings, nil, tc.health, tc.known)
