@@ -24,12 +24,14 @@ func TestDrillFromFirstLookToABadRequest(t *testing.T) {
 	}
 
 	term.press("3")
-	term.waitText(20*time.Second, "Quality", "bad 5%", "prompt v14")
+	term.waitText(20*time.Second, "Quality", "╌ bad", "prompt v14")
 
 	term.press("6")
 	term.waitText(20*time.Second, "Requests", "latency")
 	term.press("b")
-	list := term.waitText(20*time.Second, "▲ schema", "v14")
+	list := term.waitFor("bad requests alone", 20*time.Second, func(s string) bool {
+		return strings.Contains(s, "x clears") && strings.Contains(s, "▲ schema") && !strings.Contains(s, "● ok")
+	})
 	id := regexp.MustCompile(`req_[0-9a-f]+`).FindString(list)
 	if id == "" {
 		t.Fatalf("no request ID in the list:\n%s", list)
