@@ -18,10 +18,7 @@ func TestDrillFromFirstLookToABadRequest(t *testing.T) {
 	term := openTerminal(t, 120, 36, []string{"XDG_STATE_HOME=" + state}, filepath.Join(dir, "rollcall"), "drill", "--speed", "10")
 
 	term.waitText(90*time.Second, "1 Overview", "schema fail", "otlp", "LIVE")
-	screen := term.waitText(120*time.Second, "Schema failures", "prompt v13→v14")
-	if !strings.Contains(screen, "▲") {
-		t.Errorf("the verdict has no shape beside its words:\n%s", screen)
-	}
+	term.waitText(120*time.Second, "▲ Schema failures", "prompt v13→v14")
 
 	term.press("3")
 	term.waitText(20*time.Second, "Quality", "╌ bad", "prompt v14")
@@ -144,10 +141,10 @@ type drill struct {
 	OTLPHTTP                                    string `json:"otlp_http"`
 }
 
-func startHeadless(t *testing.T, dir, scenario string) *drill {
+func startHeadless(t *testing.T, dir, scenario string, flags ...string) *drill {
 	t.Helper()
 	d := &drill{bin: filepath.Join(dir, "rollcall")}
-	cmd := exec.Command(d.bin, "drill", scenario, "--headless", "--for", "10m", "--speed", "10")
+	cmd := exec.Command(d.bin, append([]string{"drill", scenario, "--headless", "--for", "10m", "--speed", "10"}, flags...)...)
 	cmd.Env = append(cmd.Environ(), "XDG_STATE_HOME="+t.TempDir())
 	out, err := cmd.StdoutPipe()
 	if err != nil {
