@@ -136,6 +136,7 @@ func (t *tail) dial(ctx context.Context) (*websocket.Conn, error) {
 		r.SetBasicAuth(c.user.Username(), password)
 	}
 	sent := c.clock.Wall()
+	//nolint:bodyclose // after a successful Dial the body is the connection's; otherwise the library has closed it
 	conn, resp, err := websocket.Dial(ctx, u.String(), &websocket.DialOptions{HTTPClient: c.ws, HTTPHeader: header})
 	a := answer{fetched: c.clock.Wall()}
 	a.took = a.fetched.Sub(sent)
@@ -203,10 +204,7 @@ func (t *tail) ended(ctx context.Context, err error) error {
 
 // keepAlive notices a connection that died without saying so, and ends it.
 func (t *tail) keepAlive(ctx context.Context, conn *websocket.Conn) error {
-	for {
-		if wait(ctx, pingEvery) != nil {
-			return nil
-		}
+	for wait(ctx, pingEvery) == nil {
 		within, cancel := context.WithTimeout(ctx, pongWithin)
 		err := conn.Ping(within)
 		cancel()
@@ -214,10 +212,8 @@ func (t *tail) keepAlive(ctx context.Context, conn *websocket.Conn) error {
 			_ = conn.CloseNow()
 			return &failure{where: t.c.where, what: fmt.Sprintf("the tail did not answer for %s", pongWithin)}
 		}
-		if err != nil {
-			return nil
-		}
 	}
+	return nil
 }
 
 // catchUp reads the lines between the last one and now. The tail is open

@@ -109,7 +109,7 @@ func validCF(s string) bool {
 	sum := 0
 	for i := range 16 {
 		c := s[i]
-		v := 0
+		var v int
 		switch {
 		case layout[i] == 'A' && isUpper(c):
 			v = int(c - 'A')

@@ -63,9 +63,8 @@ func Rule(t *theme.Theme, title, right string, w int, style lipgloss.Style) stri
 		head = " " + ansi.Truncate(title, max(0, w-4), t.Glyphs.Ellipsis) + " "
 	}
 	used := 1 + ansi.StringWidth(head)
-	tail := ""
 	if right != "" && used+ansi.StringWidth(right)+4 <= w {
-		tail = " " + right + " "
+		tail := " " + right + " "
 		used += ansi.StringWidth(tail) + 1
 		return style.Render(line) + head + style.Render(strings.Repeat(line, max(0, w-used))) + tail + style.Render(line)
 	}
