@@ -153,6 +153,7 @@ func rawInserts(tb testing.TB, db *sql.DB, batches []ptraceotlp.ExportRequest) (
 		if err != nil {
 			tb.Fatal(err)
 		}
+		defer func() { _ = stmt.Close() }()
 		for i := range batch {
 			r := &batch[i]
 			if _, err := stmt.Exec(r.trace, r.span, r.parent, r.name, r.start, r.end, r.attrs); err != nil {
