@@ -62,6 +62,13 @@ func (g *guardExt) GetGRPCServerOptions(context.Context) ([]grpc.ServerOption, e
 func (g *guardExt) GetHTTPHandler(context.Context) (extensionmiddleware.WrapHTTPHandlerFunc, error) {
 	return func(_ context.Context, next http.Handler) (http.Handler, error) {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer g.r.arriving.Add(-1)
+			if g.r.arriving.Add(1) > int64(g.r.deps.MaxCalls) { // before its body takes room
+				g.r.meter.refuse("more arrives than can be stored", 0)
+				w.Header().Set("Retry-After", "1")
+				http.Error(w, "rollcall takes in no more calls just now; try again", http.StatusTooManyRequests)
+				return
+			}
 			h := &held{w: w, r: r, redact: g.r.deps.Redactor.Text}
 			next.ServeHTTP(h, r)
 			if why := h.explain(); why != "" {

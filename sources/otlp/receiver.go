@@ -78,6 +78,7 @@ type Receiver struct {
 	inner      component.Component
 	grpc, http string
 	meter      meter
+	arriving   atomic.Int64 // HTTP calls, their bodies perhaps still on the way
 	calls      atomic.Int64
 	spans      atomic.Int64
 	closed     atomic.Bool
@@ -120,6 +121,8 @@ func Start(ctx context.Context, cfg Config, deps Deps) (*Receiver, error) {
 		g.NetAddr.Endpoint = grpcAddr
 		g.MaxRecvMsgSizeMiB = int((maxBody + 1<<20 - 1) >> 20)
 		g.Middlewares = guard
+		// A sender that opens more calls waits; those beyond MaxCalls are refused once read.
+		g.MaxConcurrentStreams = uint32(min(deps.MaxCalls, 1<<16)) + 8
 	}
 	if httpAddr != off {
 		h := oc.Protocols.HTTP.GetOrInsertDefault()

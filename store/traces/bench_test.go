@@ -60,6 +60,17 @@ func BenchmarkIngest(b *testing.B) {
 		yardstick := rawTable(b)
 		for pass := range passes {
 			batches := requests(pass*calls*tracesPerBatch, calls)
+			if pass == 0 {
+				wireBytes := 0
+				for _, req := range batches {
+					body, err := req.MarshalProto()
+					if err != nil {
+						b.Fatal(err)
+					}
+					wireBytes += len(body)
+				}
+				b.ReportMetric(float64(wireBytes)/float64(calls*tracesPerBatch*spansPerTrace), "wire-B/span")
+			}
 			began, cpu := time.Now(), cpuTime(b)
 			send(b, client, batches, 4)
 			wire += time.Since(began)
@@ -70,6 +81,16 @@ func BenchmarkIngest(b *testing.B) {
 		}
 		if err := r.Close(context.Background()); err != nil {
 			b.Fatal(err)
+		}
+		// A figure for spans that are not there would be worthless.
+		list, err := s.Requests(b.Context(), sources.RequestFilter{Limit: 1000})
+		if err != nil || list.Facts.Total != passes*calls*tracesPerBatch {
+			b.Fatalf("%d of %d requests are there: %v", list.Facts.Total, passes*calls*tracesPerBatch, err)
+		}
+		for _, row := range list.Rows {
+			if row.SpanCount != spansPerTrace || row.Prompt == "" || row.TokensIn.V != 1200 {
+				b.Fatalf("row %+v", row)
+			}
 		}
 		if err := s.Close(); err != nil {
 			b.Fatal(err)
@@ -153,6 +174,7 @@ func rawInserts(tb testing.TB, db *sql.DB, batches []ptraceotlp.ExportRequest) (
 		if err != nil {
 			tb.Fatal(err)
 		}
+		defer func() { _ = stmt.Close() }()
 		for i := range batch {
 			r := &batch[i]
 			if _, err := stmt.Exec(r.trace, r.span, r.parent, r.name, r.start, r.end, r.attrs); err != nil {

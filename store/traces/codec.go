@@ -84,7 +84,8 @@ func (c *codec) encode(scratch []byte, id sources.TraceID, spans []sources.Span,
 	for i := range events {
 		index(events[i].Resource)
 	}
-	b := append(scratch[:0], chunkVersion)
+	b := scratch[:0]
+	b = append(b, chunkVersion)
 	b = append(b, id[:]...)
 	b = binary.AppendUvarint(b, uint64(len(res)))
 	for _, r := range res {

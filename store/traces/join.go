@@ -239,9 +239,12 @@ func (w *writer) wait(h int64, e waiting) error {
 }
 
 func (w *writer) forgetWaiting(e waiting) error {
+	if e.part.unusable() {
+		return nil // the partition is gone, and the event with it
+	}
 	c, err := w.begin(e.part)
 	if err != nil {
-		return nil // the partition is gone, and the event with it
+		return err
 	}
 	return inPart(e.part, c.run("DELETE FROM pending WHERE id=?", e.id))
 }
@@ -290,7 +293,10 @@ func (w *writer) resume(p *partition) error {
 		func(v []driver.Value) error {
 			chunk, _ := v[2].([]byte)
 			_, _, events, err := w.s.codec.decode(chunk)
-			if err != nil || len(events) == 0 {
+			if err != nil {
+				return err
+			}
+			if len(events) == 0 {
 				return nil
 			}
 			h := integer(v[1])

@@ -84,7 +84,7 @@ func seal(p *partition) error {
 	defer func() { _ = db.Close() }()
 	db.SetMaxOpenConns(1)
 	for _, q := range []string{sealIndex, "PRAGMA optimize", "PRAGMA wal_checkpoint(TRUNCATE)"} {
-		if _, err := db.Exec(q); err != nil {
+		if _, err := db.ExecContext(context.Background(), q); err != nil {
 			return fmt.Errorf("%s: %w", q, err)
 		}
 	}

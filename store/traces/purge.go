@@ -38,14 +38,14 @@ func (s *Store) Purge(ctx context.Context, e Erase) (int, error) {
 		err error
 	}
 	done := make(chan result, 1)
-	task := func(w *writer) {
+	task := func(w *writer) { //nolint:contextcheck // the writer finishes a transaction that it began
 		n, err := w.purge(e)
 		done <- result{n, err}
 	}
 	select {
 	case s.tasks <- task:
 	case <-s.stop:
-		return 0, errors.New("the trace store is closed")
+		return 0, errClosed
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
@@ -108,14 +108,14 @@ func (w *writer) purgeIn(p *partition, e Erase) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		for rows.Next() {
+		defer func() { _ = rows.Close() }()
+		err = walk(rows, func() error {
 			var k int64
-			if err := rows.Scan(&k); err != nil {
-				return 0, errors.Join(err, rows.Close())
-			}
+			err := rows.Scan(&k)
 			keys = append(keys, k)
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return err
+		})
+		if err != nil {
 			return 0, err
 		}
 	}

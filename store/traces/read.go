@@ -237,13 +237,14 @@ func readRows(ctx context.Context, db *sql.DB, tail string, args ...any) ([]sour
 		ptrs[i] = &values[i]
 	}
 	var found []scanned
-	for rows.Next() {
+	err = walk(rows, func() error {
 		if err := rows.Scan(ptrs...); err != nil {
-			return nil, err
+			return err
 		}
 		found = append(found, scanRequest(values))
-	}
-	if err := rows.Err(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	if err := addLists(ctx, db, found); err != nil {
@@ -254,6 +255,17 @@ func readRows(ctx context.Context, db *sql.DB, tail string, args ...any) ([]sour
 		out[i] = found[i].row
 	}
 	return out, nil
+}
+
+// walk calls fn for each row, and closes the rows.
+func walk(rows *sql.Rows, fn func() error) error {
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := fn(); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // addLists reads the scores, documents, tool calls and origins of rows.
@@ -276,12 +288,7 @@ func addLists(ctx context.Context, db *sql.DB, found []scanned) error {
 			if err != nil {
 				return err
 			}
-			for rows.Next() {
-				if err := add(&found[i], rows); err != nil {
-					return errors.Join(err, rows.Close())
-				}
-			}
-			if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			if err := walk(rows, func() error { return add(&found[i], rows) }); err != nil {
 				return err
 			}
 		}

@@ -3,7 +3,6 @@ package traces
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"sort"
 	"strconv"
@@ -136,12 +135,7 @@ func (r *rollup) read(ctx context.Context, db *sql.DB, service string, until tim
 			if err != nil {
 				return err
 			}
-			for rows.Next() {
-				if err := scan(n, rows); err != nil {
-					return errors.Join(err, rows.Close())
-				}
-			}
-			if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			if err := walk(rows, func() error { return scan(n, rows) }); err != nil {
 				return err
 			}
 		}
@@ -322,13 +316,13 @@ func (s *Store) Versions(ctx context.Context, service string, since, until time.
 		if err != nil {
 			return err
 		}
-		for rows.Next() {
+		err = walk(rows, func() error {
 			var n int64
 			var v [len(sources.Components)]string
 			var served string
 			var count int
 			if err := rows.Scan(&n, &v[0], &v[1], &v[2], &v[3], &v[4], &served, &count); err != nil {
-				return errors.Join(err, rows.Close())
+				return err
 			}
 			for i, c := range sources.Components {
 				k := key{n: n, c: c, version: v[i]}
@@ -339,8 +333,9 @@ func (s *Store) Versions(ctx context.Context, service string, since, until time.
 					part[k] += count
 				}
 			}
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 		for k, n := range part {

@@ -62,6 +62,7 @@ type Store struct {
 	calls   chan *call
 	tasks   chan func(*writer)
 	stop    chan struct{}
+	ended   chan struct{} // closed when the writer has finished what it had accepted
 	closed  atomic.Bool
 	running sync.WaitGroup
 	lock    *os.File // nil when another process receives
@@ -131,11 +132,12 @@ func open(dir string, opts Options, lim limits) (*Store, error) {
 	if opts.MaxBytes <= 0 {
 		opts.MaxBytes = 10 << 30
 	}
+	lim.partBytes = min(lim.partBytes, max(opts.MaxBytes/4, 1<<20))
 	cdc, err := newCodec()
 	if err != nil {
 		return nil, fmt.Errorf("traces: %w", err)
 	}
-	s := &Store{dir: dir, opts: opts, limits: lim, codec: cdc, calls: make(chan *call, 64), tasks: make(chan func(*writer)), stop: make(chan struct{})}
+	s := &Store{dir: dir, opts: opts, limits: lim, codec: cdc, calls: make(chan *call, 64), tasks: make(chan func(*writer)), stop: make(chan struct{}), ended: make(chan struct{})}
 	if !opts.ReadOnly {
 		if err := os.MkdirAll(dir, 0o700); err != nil && !readOnly(err) {
 			return nil, fmt.Errorf("traces: cannot create %s: %w; set `state:` to a folder that can be written to", dir, err)
@@ -182,6 +184,7 @@ func (s *Store) Receive() (bool, error) {
 	s.running.Add(1)
 	go func() {
 		defer s.running.Done()
+		defer close(s.ended)
 		w.loop()
 	}()
 	return true, nil
@@ -331,7 +334,10 @@ func (s *Store) unreadable(p *partition, why string) {
 	s.opts.Log.Warn("partition left out", "partition", p.name, "reason", why)
 }
 
-var errReadOnly = errors.New("the trace store is open for reading only")
+var (
+	errReadOnly = errors.New("the trace store is open for reading only")
+	errClosed   = errors.New("the trace store is closed")
+)
 
 // Consume stores a batch and returns when it is safe. An error means that the
 // sender should send it again later; what was stored of it twice counts once.
@@ -340,7 +346,7 @@ func (s *Store) Consume(ctx context.Context, b *sources.TraceBatch) error {
 	receiving, reason := s.lock != nil, s.health.reason
 	s.state.Unlock()
 	if s.closed.Load() {
-		return errors.New("the trace store is closed")
+		return errClosed
 	}
 	if !receiving {
 		if reason != "" {
@@ -358,13 +364,20 @@ func (s *Store) Consume(ctx context.Context, b *sources.TraceBatch) error {
 	select {
 	case s.calls <- c:
 	case <-s.stop:
-		return errors.New("the trace store is closed")
+		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	select {
 	case err := <-c.done:
 		return err
+	case <-s.ended: // accepted too late, or answered at the last moment
+		select {
+		case err := <-c.done:
+			return err
+		default:
+			return errClosed
+		}
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -636,3 +636,32 @@ func TestACancelledReadStopsWithItsReason(t *testing.T) {
 		t.Errorf("a cancelled read blamed the partition: %+v", h)
 	}
 }
+
+func TestCallsThatMeetTheEndAreAnsweredAndWhatWasAcknowledgedIsThere(t *testing.T) {
+	e := in(t, traces.Limits{})
+	acknowledged := make(chan int, 4000)
+	var wg sync.WaitGroup
+	for s := range 4 {
+		wg.Go(func() {
+			for n := s; n < 4000; n += 4 {
+				if e.store.Consume(context.Background(), batch(rootOf(n))) != nil {
+					return
+				}
+				acknowledged <- n
+			}
+		})
+	}
+	first := <-acknowledged
+	e.close()
+	wg.Wait() // nobody waits for an answer that never comes
+	close(acknowledged)
+	e.open(traces.Limits{})
+	for n := range acknowledged {
+		if e.trace(fmt.Sprint("req-", n)) == nil {
+			t.Fatalf("req-%d was acknowledged and is gone", n)
+		}
+	}
+	if e.trace(fmt.Sprint("req-", first)) == nil {
+		t.Fatal("the first is gone")
+	}
+}
