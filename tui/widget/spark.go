@@ -64,16 +64,22 @@ func ScaleOf(r *sources.Reading) Scale {
 	return Scale{min(0, lo), max(top, min(0, lo)+1e-9)}
 }
 
-// Align moves a span of time forward to whole columns of w, so that what was
-// drawn in a column stays in it until the whole picture moves on by one.
+// pages is how often a picture moves on while its span passes once: on a slow
+// link every move sends the whole picture again, and standing still leaves at
+// most this part of it blank at the right.
+const pages = 16
+
+// Align moves a span of time forward to whole columns of w, a page of them at
+// once, so that what was drawn in a column stays in it and only the newest
+// columns change until the picture moves on.
 func Align(start, end time.Time, w int) (time.Time, time.Time) {
 	span := end.Sub(start)
 	if w <= 0 || span < time.Duration(w) {
 		return start, end
 	}
-	column := span / time.Duration(w)
-	if over := time.Duration(end.UnixNano() % int64(column)); over > 0 {
-		end = end.Add(column - over)
+	page := span / time.Duration(w) * time.Duration(max(1, w/pages))
+	if over := time.Duration(end.UnixNano() % int64(page)); over > 0 {
+		end = end.Add(page - over)
 	}
 	return end.Add(-span), end
 }
