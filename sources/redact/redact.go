@@ -81,6 +81,7 @@ func (r *Redactor) Fields(names []string, values []*string, doc []int) {
 		if !clean(*v) {
 			*v = Sanitize(*v)
 		}
+		*v = unhide(*v)
 	}
 	candidates := r.patterns.prefilter(values)
 	var num *numbering
