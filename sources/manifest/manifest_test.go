@@ -221,6 +221,17 @@ func TestAChangeOfThisMinuteShowsInTheViewOfAWeek(t *testing.T) {
 	}
 }
 
+func TestAListOfChangesSaysHowManyThereAre(t *testing.T) {
+	p := &lookback{interval: 15 * time.Second, deployed: []info{
+		{manifest("v13", "m1", "live"), [][2]float64{{-100, 31}}},
+		{manifest("v14", "m1", "live"), [][2]float64{{31.25, 100}}},
+	}}
+	list, facts, err := New(p, nil, map[string]string{"s": `job="a"`}).Changes(t.Context(), "s", minute(0), minute(60), 15*time.Second)
+	if err != nil || len(list) != 1 || facts.Shown != 1 || facts.Total != 1 {
+		t.Fatalf("%d changes, facts %+v, err %v", len(list), facts, err)
+	}
+}
+
 func TestTwoInstancesScrapedAtDifferentTimesAreNotAChange(t *testing.T) {
 	p := &lookback{interval: 60 * time.Second, deployed: []info{
 		{manifest("v13", "m1", "live"), [][2]float64{{-100, 100}}},
