@@ -30,14 +30,14 @@ type Config struct {
 	Headers     map[string]string       `yaml:"headers,omitempty"`
 	Timeout     sources.Duration        `yaml:"timeout,omitempty"`       // wall time of one query, retries included; 10s
 	MaxInFlight int                     `yaml:"max_in_flight,omitempty"` // queries at once; 8
-	MaxBody     sources.ByteSize        `yaml:"max_body,omitempty"`      // largest answer; 64MiB
+	MaxBody     sources.ByteSize        `yaml:"max_body,omitempty"`      // largest answer; 16MiB
 }
 
 const (
 	defaultTimeout  = 10 * time.Second
 	defaultInFlight = 8
-	defaultMaxBody  = 64 << 20
-	maxPoints       = 11_000 // what Prometheus itself refuses to exceed per series
+	defaultMaxBody  = 16 << 20 // a thousand series of a wide chart; several come at once, and each is held twice
+	maxPoints       = 11_000   // what Prometheus itself refuses to exceed per series
 	maxTries        = 3
 	maxRetryWait    = 5 * time.Second
 	firstRetryWait  = 200 * time.Millisecond
