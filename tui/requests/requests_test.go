@@ -280,7 +280,7 @@ func TestStatesAreSaidInWords(t *testing.T) {
 			"more than counted", "",
 			sources.RequestList{Rows: some, Facts: sources.Facts{Source: "traces", Shown: 200, Total: -1}},
 			nil,
-			[]string{"200 of more than 200 rows"},
+			[]string{"newest 200 rows, there are more"},
 		},
 		{
 			"doubtful", "",
