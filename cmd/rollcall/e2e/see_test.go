@@ -2,10 +2,14 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
+	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -139,6 +143,8 @@ type drill struct {
 	bin, Config, Prometheus, Loki, Admin, State string
 	OTLPGRPC                                    string `json:"otlp_grpc"`
 	OTLPHTTP                                    string `json:"otlp_http"`
+
+	launcher *os.Process
 }
 
 func startHeadless(t *testing.T, dir, scenario string, flags ...string) *drill {
@@ -153,6 +159,7 @@ func startHeadless(t *testing.T, dir, scenario string, flags ...string) *drill {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	d.launcher = cmd.Process
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
@@ -195,4 +202,19 @@ func mustJSON(t *testing.T, text string, into any) {
 	if err := json.Unmarshal([]byte(text), into); err != nil {
 		t.Fatalf("not JSON: %v\n%s", err, text)
 	}
+}
+
+// However the launcher ends, the simulated service ends with it.
+func TestTheDrillDiesWithALauncherThatIsKilled(t *testing.T) {
+	d := startHeadless(t, binaries(t), "quiet")
+	if err := d.launcher.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	poll(t, 20*time.Second, "end of the drill", func() bool {
+		conn, err := net.DialTimeout("tcp", strings.TrimPrefix(d.Prometheus, "http://"), time.Second)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return errors.Is(err, syscall.ECONNREFUSED)
+	})
 }
