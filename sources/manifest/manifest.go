@@ -125,6 +125,7 @@ func (r *Reader) Read(ctx context.Context, service string, since, until time.Tim
 // Changes returns the changes from since to until, oldest first.
 func (r *Reader) Changes(ctx context.Context, service string, since, until time.Time, step time.Duration) ([]sources.Change, sources.Facts, error) {
 	t, err := r.Read(ctx, service, since, until, step)
+	t.Facts.Shown, t.Facts.Total = len(t.Changes), len(t.Changes)
 	return t.Changes, t.Facts, err
 }
 

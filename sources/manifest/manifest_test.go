@@ -210,6 +210,17 @@ func TestChangesFromDeploymentInfo(t *testing.T) {
 	}
 }
 
+func TestChangesSayHowManyThereAre(t *testing.T) {
+	p := &lookback{interval: 15 * time.Second, deployed: []info{
+		{manifest("v13", "m1", "live"), [][2]float64{{-100, 31}}},
+		{manifest("v14", "m1", "live"), [][2]float64{{31.25, 100}}},
+	}}
+	got, facts, err := New(p, nil, map[string]string{"s": `job="a"`}).Changes(t.Context(), "s", minute(0), minute(60), 15*time.Second)
+	if err != nil || len(got) != 1 || facts.Shown != 1 || facts.Total != 1 {
+		t.Errorf("%d changes, facts %+v, %v", len(got), facts, err)
+	}
+}
+
 func TestAChangeOfThisMinuteShowsInTheViewOfAWeek(t *testing.T) {
 	p := &lookback{interval: 15 * time.Second, deployed: []info{
 		{manifest("v13", "m1", "live"), [][2]float64{{-20000, 68}}},
