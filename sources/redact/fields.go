@@ -35,7 +35,7 @@ func (sc *scanner) field(at, after int) {
 // token keeps a person's token whole: its digits are no card and no phone.
 func (sc *scanner) token(at int) bool {
 	start, end := at+1-len(tokenPrefix), at+1+tokenDigits
-	if start < sc.floor || end > len(sc.s) || !isToken(sc.s[start:end]) {
+	if start < sc.floor || end > len(sc.s) || !IsToken(sc.s[start:end]) {
 		return false
 	}
 	sc.add(start, end, opaque)

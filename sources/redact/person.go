@@ -26,7 +26,7 @@ const (
 // empty string come back unchanged.
 func (r *Redactor) Person(v string) string {
 	v = strings.TrimSpace(v)
-	if v == "" || isToken(v) {
+	if v == "" || IsToken(v) {
 		return v
 	}
 	if strings.ContainsRune(v, '@') {
@@ -71,7 +71,8 @@ func (t *tokens) of(v string, mint func(string) string) string {
 	return token
 }
 
-func isToken(v string) bool {
+// IsToken tells whether a value is a token of Person, with its prefix.
+func IsToken(v string) bool {
 	digits, ok := strings.CutPrefix(v, tokenPrefix)
 	if !ok || len(digits) != tokenDigits {
 		return false

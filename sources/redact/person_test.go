@@ -12,7 +12,7 @@ import (
 func TestAPersonIsTheSameTokenEverywhere(t *testing.T) {
 	r := redactor(t, Config{})
 	token := r.Person("Alice@Example.com")
-	if !isToken(token) {
+	if !IsToken(token) {
 		t.Fatalf("%q is no token", token)
 	}
 	for _, v := range []string{"alice@example.com", " alice@example.com ", token} {

@@ -146,6 +146,29 @@ func TestARequestIsPutTogetherFromEverySource(t *testing.T) {
 	}
 }
 
+func TestRequestsAreFoundByTheRealUser(t *testing.T) {
+	a := open(t, servers(t, emptyProm, lokiLines()), Options{Receive: true})
+	token := a.intake.redactor.Person("alice@example.com")
+	store, err := a.intake.wait(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := &sources.Resource{Service: "assistant", Attrs: sources.Attrs{{Key: "service.name", Value: "assistant"}}}
+	at := time.Now()
+	if err := store.Consume(t.Context(), &sources.TraceBatch{Spans: []sources.Span{{
+		TraceID: sources.TraceID{7}, SpanID: sources.SpanID{1}, Name: "POST /answer", Kind: "server", Start: at.UnixNano(), End: at.Add(time.Second).UnixNano(), Resource: res,
+		Attrs: sources.Attrs{{Key: "llmops.request.id", Value: "req-7"}, {Key: "user.id", Value: token}},
+	}}}); err != nil {
+		t.Fatal(err)
+	}
+	for user, want := range map[string]int{"alice@example.com": 1, "Alice@Example.com": 1, token: 1, "bob@example.com": 0, "": 1} {
+		list, err := a.Requests(t.Context(), sources.RequestFilter{Service: "assistant", User: user})
+		if err != nil || len(list.Rows) != want {
+			t.Errorf("user %q: %d rows, %v; want %d", user, len(list.Rows), err, want)
+		}
+	}
+}
+
 func TestADeadSourceTakesNothingFromTheOthers(t *testing.T) {
 	hang := make(chan struct{})
 	defer close(hang)

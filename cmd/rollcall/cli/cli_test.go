@@ -28,7 +28,6 @@ type fake struct {
 
 func (f *fake) Health() []sources.Health                 { return f.health }
 func (f *fake) Doctor(context.Context, string) []Finding { return f.findings }
-func (f *fake) Person(user string) (string, error)       { return "user:" + user, nil }
 func (f *fake) Close() error                             { f.closed = true; return nil }
 
 // bench is a program with everything around it replaced.
