@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -143,6 +144,23 @@ func TestARequestIsPutTogetherFromEverySource(t *testing.T) {
 		if !answers["traces"].Found || !answers["loki"].Found || answers["manifest"].Found || answers["alike"].Found {
 			t.Errorf("the answers are %+v", v.Answers)
 		}
+	}
+}
+
+func TestACostFromThePriceTableIsTheSameEverywhere(t *testing.T) {
+	cfg := servers(t, emptyProm, lokiLines())
+	cfg.Prices = map[string]config.Price{"m1": {Input: 2e-6, Output: 8e-6}}
+	a := open(t, cfg, Options{Receive: true})
+	at := time.Now().Add(-time.Minute)
+	consume(t, a.intake, "req-1", at)
+	list, err := a.Requests(t.Context(), sources.RequestFilter{Service: "assistant"})
+	if err != nil || len(list.Rows) != 1 || list.Rows[0].CostUSD != sources.N(.0028) || list.Rows[0].From["cost_usd"] != "prices.m1" {
+		t.Errorf("the list has %+v, %v", list.Rows, err)
+	}
+	start := at.Truncate(time.Minute)
+	buckets, _, err := a.rows.Buckets(t.Context(), "assistant", start, start.Add(time.Minute), time.Minute, "")
+	if err != nil || len(buckets) != 1 || buckets[0].WithCost != 1 || math.Abs(buckets[0].CostUSD-.0028) > 1e-9 {
+		t.Errorf("the sums are %+v, %v", buckets, err)
 	}
 }
 
