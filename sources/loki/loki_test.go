@@ -251,6 +251,34 @@ func TestNothingOfALineIsUnsafe(t *testing.T) {
 	}
 }
 
+func TestErrorsAreFoundByTheirLevelAndElseByTheirWords(t *testing.T) {
+	for _, c := range []struct {
+		why     string
+		labels  bool // the level is a label
+		queries int
+	}{{"a level as label", true, 1}, {"a level in the text only", false, 2}} {
+		var asked []string
+		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			q := r.FormValue("query")
+			asked = append(asked, q)
+			if c.labels || strings.Contains(q, "|~") {
+				_, _ = io.WriteString(w, lines("level=error it broke"))
+				return
+			}
+			_, _ = io.WriteString(w, lines())
+		})
+		q := anything
+		q.Errors = true
+		list, err := client(t, Config{URL: url}).QueryRange(t.Context(), q)
+		if err != nil || len(list.Lines) != 1 || len(asked) != c.queries {
+			t.Errorf("%s: %v, %v; asked %q", c.why, list.Lines, err, asked)
+		}
+		if !strings.Contains(asked[0], "| level=~`") || list.Query != asked[len(asked)-1] {
+			t.Errorf("%s: asked %q, says %q", c.why, asked, list.Query)
+		}
+	}
+}
+
 func TestPeopleAreTheTokensThatRequestRowsKnowThemBy(t *testing.T) {
 	f, url := newFake(t)
 	red, err := redact.New(redact.Config{}, make([]byte, 32)) // as the client's
