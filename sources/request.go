@@ -225,7 +225,7 @@ type RequestFilter struct {
 	Route     string
 	Tenant    string
 	Region    string
-	User      string // already a keyed token
+	User      string // a keyed token; the backend makes one of any other value
 	Versions  map[Component]string
 	Served    string
 	Limit     int // rows, newest first

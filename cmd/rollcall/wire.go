@@ -80,7 +80,7 @@ func console(ctx context.Context, c cli.ConsoleStart) error {
 		Backend: c.Session,
 		Panes:   []pane.Pane{requests.New(), request.New(), logs.New(), changes.New()},
 		Service: c.Service, NoColor: c.Look.NoColor, ASCII: c.Look.ASCII, Background: c.Look.Theme, SlowLink: c.Look.SlowLink,
-		Refresh: c.Config.Refresh.Or(config.DefaultRefresh), Range: c.View.Range, Hint: c.Notice,
+		Refresh: c.Config.Refresh.Or(config.DefaultRefresh), Range: c.View.Range, At: c.View.At, Hint: c.Notice,
 	}
 	if s, ok := c.Session.(session); ok {
 		o.Log = s.Log()

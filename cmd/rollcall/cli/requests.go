@@ -63,11 +63,6 @@ func (p *Program) requestsCommand(o *options) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if f.user != "" {
-			if filter.User, err = s.Person(f.user); err != nil {
-				return err
-			}
-		}
 		list, err := s.Requests(ctx, filter)
 		if err != nil {
 			return &exit{ExitUnreachable, err}
@@ -108,7 +103,7 @@ func (f *requestFlags) filter(o *options, service string, now time.Time) (source
 	}
 	out := sources.RequestFilter{
 		Service: service, Since: v.End(now).Add(-v.Range), Until: v.End(now), ID: f.id, Bad: f.bad, Outcome: f.outcome,
-		ErrorType: f.errorType, Schema: f.schema, Route: f.route, Tenant: f.tenant, Region: f.region, Served: f.servedModel, Limit: f.limit,
+		ErrorType: f.errorType, Schema: f.schema, Route: f.route, Tenant: f.tenant, Region: f.region, User: f.user, Served: f.servedModel, Limit: f.limit,
 	}
 	for c, version := range map[sources.Component]string{
 		sources.Prompt: f.prompt, sources.Model: f.model, sources.Tools: f.tools, sources.Index: f.index, sources.Policy: f.policy,
