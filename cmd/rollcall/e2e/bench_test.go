@@ -97,12 +97,13 @@ func BenchmarkKeyToRepaint(b *testing.B) {
 		began, before := time.Now(), pushed.Load()
 		for range 40 {
 			tabs = append(tabs, millis(term.answer("6", "the requests", has("─ Requests ─"))))
-			term.waitFor("rows", 20*time.Second, func(s string) bool { return cursor(s) > 0 })
+			term.press("\x1b[H") // to the newest: the first row that can be left
+			term.waitFor("the newest rows", 20*time.Second, func(s string) bool { return selected(s) != "" && !has("newer, press")(s) })
 			for range 3 {
 				for _, k := range []string{"j", "k"} {
 					screen, _ := term.screen()
-					at := cursor(screen)
-					rows = append(rows, millis(term.answer(k, "the cursor move", func(s string) bool { return cursor(s) != at })))
+					at := selected(screen)
+					rows = append(rows, millis(term.answer(k, "the cursor move", func(s string) bool { return selected(s) != at })))
 				}
 			}
 			tabs = append(tabs, millis(term.answer("7", "the logs", has("─ Logs ─"))))

@@ -109,9 +109,14 @@ func (s *terminal) answer(keys, what string, ok func(screen string) bool) time.D
 	return s.writes[len(s.writes)-1].at.Sub(began)
 }
 
-// cursor is the number of the row that the cursor stands on, -1 without one.
-func cursor(screen string) int {
-	return slices.IndexFunc(strings.Split(screen, "\n"), func(line string) bool { return strings.HasPrefix(line, "›") })
+// selected is the row that the cursor stands on.
+func selected(screen string) string {
+	for line := range strings.Lines(screen) {
+		if strings.HasPrefix(line, "›") {
+			return line
+		}
+	}
+	return ""
 }
 
 // with returns the path of the drill's configuration with one setting changed.
