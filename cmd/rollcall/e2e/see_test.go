@@ -147,7 +147,7 @@ type drill struct {
 	launcher *os.Process
 }
 
-func startHeadless(t *testing.T, dir, scenario string, flags ...string) *drill {
+func startHeadless(t testing.TB, dir, scenario string, flags ...string) *drill {
 	t.Helper()
 	d := &drill{bin: filepath.Join(dir, "rollcall")}
 	cmd := exec.Command(d.bin, append([]string{"drill", scenario, "--headless", "--for", "10m", "--speed", "10"}, flags...)...)
@@ -171,7 +171,7 @@ func startHeadless(t *testing.T, dir, scenario string, flags ...string) *drill {
 }
 
 // run runs a command on the drill and returns its standard output and exit code.
-func (d *drill) run(t *testing.T, args ...string) (string, int) {
+func (d *drill) run(t testing.TB, args ...string) (string, int) {
 	t.Helper()
 	cmd := exec.Command(d.bin, append(args, "--config", d.Config)...)
 	var out, errs strings.Builder
@@ -187,7 +187,7 @@ func (d *drill) run(t *testing.T, args ...string) (string, int) {
 }
 
 // poll asks again and again until ok: every try runs a process, so it needs no pause.
-func poll(t *testing.T, within time.Duration, what string, ok func() bool) {
+func poll(t testing.TB, within time.Duration, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(within); time.Now().Before(end); {
 		if ok() {
@@ -197,7 +197,7 @@ func poll(t *testing.T, within time.Duration, what string, ok func() bool) {
 	t.Fatalf("no %s within %s", what, within)
 }
 
-func mustJSON(t *testing.T, text string, into any) {
+func mustJSON(t testing.TB, text string, into any) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(text), into); err != nil {
 		t.Fatalf("not JSON: %v\n%s", err, text)
