@@ -105,6 +105,9 @@ func (c *Client) do(ctx context.Context, call func(context.Context) (warnings, i
 	case <-ctx.Done():
 		return facts, ctx.Err()
 	}
+	if err := c.hung(ctx); err != nil {
+		return facts, err
+	}
 	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	c.queries.Add(1)
@@ -123,7 +126,7 @@ func (c *Client) do(ctx context.Context, call func(context.Context) (warnings, i
 		c.failures.Add(1)
 		err = c.explain(err, bounded.Err() != nil)
 	}
-	facts.Skew = c.record(facts, err)
+	facts.Skew = c.record(facts, err, bounded.Err() != nil)
 	return facts, err
 }
 

@@ -211,6 +211,64 @@ func TestAHangingServerIsLeftAfterTheTimeout(t *testing.T) {
 	}
 }
 
+func TestOnceAServerHangsCallsFailAtOnceAndOneSmallQuestionTellsWhenItIsBack(t *testing.T) {
+	var hanging atomic.Bool
+	var asked atomic.Int64
+	hanging.Store(true)
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseForm(); err == nil && r.Form.Get("query") == "x" {
+			asked.Add(1)
+		}
+		if hanging.Load() {
+			<-r.Context().Done()
+			return
+		}
+		_, _ = io.WriteString(w, oneSeries)
+	})
+	c := client(t, Config{URL: s.URL, Timeout: sources.Duration(50 * time.Millisecond)})
+	_, _, first := c.Query(t.Context(), "x", t0)
+	if first == nil || asked.Load() != 1 {
+		t.Fatalf("error %v after %d calls", first, asked.Load())
+	}
+	for range 5 {
+		if _, _, err := c.Query(t.Context(), "x", t0); err == nil || err.Error() != first.Error() {
+			t.Fatalf("a call to a server that hangs must fail with what is known, got %v", err)
+		}
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("a server that hangs was sent %d calls", n)
+	}
+	if h := c.Health(); h.State != sources.SourceDown || h.Reason == "" {
+		t.Errorf("health %+v", h)
+	}
+	hanging.Store(false)
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		if _, _, err := c.Query(t.Context(), "x", t0); err == nil {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("a server that answers again must be asked again: %v", err)
+		}
+	}
+	if h := c.Health(); h.State != sources.SourceUp || h.Reason != "" {
+		t.Errorf("health %+v", h)
+	}
+}
+
+func TestAMessageOfTheServerIsOneLineWithoutMarksOfItsLineEnds(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, "no\nway\n")
+	})
+	c, err := New(Config{URL: s.URL}, Options{Clock: wallClock{}, Sanitize: func(s string) string { return strings.ReplaceAll(s, "\n", "␊") }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	if _, _, err := c.Query(t.Context(), "x", t0); err == nil || strings.Contains(err.Error(), "␊") || !strings.Contains(err.Error(), "no") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestCancellingAReadSaysNothingAboutTheServer(t *testing.T) {
 	arrived := make(chan struct{})
 	s := serve(t, func(_ http.ResponseWriter, r *http.Request) {

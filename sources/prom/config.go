@@ -61,8 +61,12 @@ type Client struct {
 	slots    chan struct{}
 	where    string // the URL without credentials
 
+	life context.Context // until Close
+	end  context.CancelFunc
+
 	mu     sync.Mutex
 	health sources.Health
+	hang   hang
 
 	queries, failures, retries, samples, bytes, took atomic.Int64
 }
@@ -121,6 +125,7 @@ func newClient(cfg Config, opts Options, adjust func(*transport)) (*Client, erro
 		retries: &c.retries,
 	}
 	adjust(rt)
+	c.life, c.end = context.WithCancel(context.Background())
 	if u.User != nil && cfg.HTTP.BasicAuth == nil {
 		// Credentials written into the URL: sent by net/http as basic auth, shown nowhere.
 		rt.user = u.User
@@ -137,8 +142,9 @@ func newClient(cfg Config, opts Options, adjust func(*transport)) (*Client, erro
 	return c, nil
 }
 
-// Close releases idle connections.
+// Close ends what runs in the background and releases idle connections.
 func (c *Client) Close() {
+	c.end()
 	if c.idle != nil {
 		c.idle()
 	}

@@ -52,7 +52,7 @@ func (c *Client) explain(err error, timedOut bool) *Error {
 		if apiErr.Detail != "" && !strings.Contains(apiErr.Detail, "<html") && !strings.Contains(apiErr.Detail, "<!DOCTYPE") {
 			msg += ": " + apiErr.Detail
 		}
-		msg = cut(oneLine(c.sanitize(msg)), maxMessage)
+		msg = cut(c.sanitize(oneLine(msg)), maxMessage)
 		switch {
 		case apiErr.Type == v1.ErrBadData || apiErr.Type == v1.ErrExec:
 			e := say("query rejected: "+msg, "check the query")
@@ -94,7 +94,7 @@ func (c *Client) explain(err error, timedOut bool) *Error {
 	case errors.As(err, &unknownCA):
 		return say("certificate of an unknown authority", "set prometheus.http.tls_config.ca_file")
 	case errors.As(err, &badCert):
-		return say("certificate not valid: "+cut(oneLine(c.sanitize(badCert.Err.Error())), maxMessage), "renew it, or set server_name under prometheus.http.tls_config")
+		return say("certificate not valid: "+cut(c.sanitize(oneLine(badCert.Err.Error())), maxMessage), "renew it, or set server_name under prometheus.http.tls_config")
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		return say("connection ended in the middle of the answer", "look at the server and what stands between")
 	}
@@ -102,16 +102,21 @@ func (c *Client) explain(err error, timedOut bool) *Error {
 	if errors.As(err, &u) {
 		err = u.Err // without the URL, which may carry the query
 	}
-	return say(cut(oneLine(c.sanitize(err.Error())), maxMessage), "check prometheus.url and prometheus.http")
+	return say(cut(c.sanitize(oneLine(err.Error())), maxMessage), "check prometheus.url and prometheus.http")
 }
 
 // record keeps the state of the source; it returns the clock skew when that is worth showing.
-func (c *Client) record(facts sources.Facts, err error) time.Duration {
+func (c *Client) record(facts sources.Facts, err error, timedOut bool) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	was := c.health.State
 	var e *Error
-	if errors.As(err, &e) && e.Unreachable() {
+	unreachable := errors.As(err, &e) && e.Unreachable()
+	c.hang.reason = nil
+	if unreachable && timedOut {
+		c.hang.reason = e
+	}
+	if unreachable {
 		c.health.State = sources.SourceDown
 		c.health.Reason = e.Text
 	} else {

@@ -6,6 +6,11 @@ import (
 	"rollcall/sources"
 )
 
+// schemaFailLogs answers nothing where no pass was logged: a service that logs its
+// failures only does not tell their share, and must not read as failing every time.
+const schemaFailLogs = `sum(count_over_time($logs | json | validation_result="fail" [$window])) / ` +
+	`(sum(count_over_time($logs | json | validation_result="fail" [$window])) + sum(count_over_time($logs | json | validation_result="pass" [$window])))`
+
 // quality is the pane of whether the answers are any good.
 func quality() []Signal {
 	requests := rate("llmops_requests_total", "")
@@ -17,7 +22,7 @@ func quality() []Signal {
 		{
 			ID: "schema_fail", Label: "schema fail", Name: "schema failures", Pane: sources.QualityPane, Unit: sources.Ratio, Direction: sources.HigherWorse,
 			From:   []Source{share(LLMOps, rate("llmops_validation_total", `result="fail"`), rate("llmops_validation_total", ""))},
-			LogQL:  `sum(count_over_time($logs | json | validation_result="fail" [$window])) / sum(count_over_time($logs | json | validation_result=~"pass|fail" [$window]))`,
+			LogQL:  schemaFailLogs,
 			Rows:   rowShare(func(b *sources.RequestBucket) (float64, float64) { return pair(b.Schema, 1) }),
 			Limits: sources.Threshold{Watch: 0.03, Bad: 0.05},
 			Rise:   Relative{Watch: 1.5, Bad: 3, By: 0.005},

@@ -167,6 +167,9 @@ func (t *teller) end() {
 	t.say(q.End(), level, msg, func(l *line) {
 		l.Route, l.Tenant, l.DurationMS = q.Route.String(), q.Tenant(), millis(q.Latency)
 		l.Status, l.ErrorType = httpStatus[q.ErrorType()], q.ErrorType()
+		if q.Schema == sim.Yes {
+			l.Validation = "pass" // a failure has its own line, with what was wrong
+		}
 		l.Prompt, l.Manifest = q.Deployment.Versions[sim.Prompt], q.Deployment.ID
 	})
 }

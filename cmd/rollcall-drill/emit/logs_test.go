@@ -91,6 +91,7 @@ func TestLogLinesComeInOrderAndCarryWhatPeopleLetSlip(t *testing.T) {
 	for what, pattern := range map[string]string{
 		"a change of the prompt":       `"msg":"configuration changed".*"component":"prompt","from":"v13","to":"v14"`,
 		"a failed validation":          `"request_id":"req_[0-9a-f]{12}","trace_id":"[0-9a-f]{32}","stage":"validation".*"detail":"prose before`,
+		"a validation that passed":     `"msg":"request finished".*"validation_result":"pass"`,
 		"a failed request":             `"level":"error".*"error_type":"`,
 		"a terminal escape":            `\\u001b`,
 		"an e-mail address":            `[a-z]+\.[a-z]+[0-9]*@[a-z]+\.example`,
