@@ -99,7 +99,7 @@ func consume(t *testing.T, in *Intake, requestID string, at time.Time) sources.T
 	err = store.Consume(t.Context(), &sources.TraceBatch{Spans: []sources.Span{
 		{
 			TraceID: id, SpanID: sources.SpanID{1}, Name: "POST /answer", Kind: "server", Start: at.UnixNano(), End: at.Add(time.Second).UnixNano(), Resource: res,
-			Attrs: sources.Attrs{{Key: "llmops.request.id", Value: requestID}, {Key: "llmops.schema.result", Value: "fail"}, {Key: "gen_ai.prompt.version", Value: "v14"}},
+			Attrs: sources.Attrs{{Key: "llmops.request.id", Value: requestID}, {Key: "llmops.schema.result", Value: "fail"}, {Key: "llmops.schema.error", Value: "prose before the JSON object"}, {Key: "gen_ai.prompt.version", Value: "v14"}},
 		},
 		{
 			TraceID: id, SpanID: sources.SpanID{2}, Parent: sources.SpanID{1}, Name: "chat gpt-4.1", Kind: "client", Start: at.UnixNano(), End: at.Add(time.Second / 2).UnixNano(), Resource: res,
@@ -130,6 +130,9 @@ func TestARequestIsPutTogetherFromEverySource(t *testing.T) {
 		}
 		if v.Request.ID != "req-1" || v.Request.Prompt != "v14" || len(v.Spans) != 2 {
 			t.Errorf("by %s: the row is %+v with %d spans", by, v.Request, len(v.Spans))
+		}
+		if v.Request.SchemaError != "prose before the JSON object" {
+			t.Errorf("by %s: the validator said %q", by, v.Request.SchemaError)
 		}
 		if len(v.Logs.Lines) != 1 || strings.Contains(v.Logs.Lines[0].Line, "example.org") {
 			t.Errorf("by %s: its lines are %+v", by, v.Logs.Lines)

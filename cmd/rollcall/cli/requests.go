@@ -149,13 +149,9 @@ func (t *printer) requests(rows []sources.Request, now time.Time) {
 		r := &rows[i]
 		v := sources.OK
 		why := cell{"ok", &t.theme.Dim}
-		if bad := r.Bad(); len(bad) > 0 {
+		if words := r.Why(); len(words) > 0 {
 			v = sources.Bad
-			words := strings.Join(bad, ", ")
-			if r.ErrorType != "" && bad[0] == "error" {
-				words = strings.Replace(words, "error", "error "+r.ErrorType, 1)
-			}
-			why = cell{words, nil}
+			why = cell{strings.Join(words, ", "), nil}
 		}
 		glyph, style := t.theme.Verdict(v)
 		id := r.ID
