@@ -21,6 +21,8 @@ const (
 	maxName     = 256      // bytes of a span, event or key name
 	maxAttrs    = 256      // attributes of one span, event or resource
 	maxEvents   = 128      // events of one span
+
+	shortestCard = 12 // digits: a number this long may be a card or a phone rather than a count
 )
 
 // batch turns one export call into plain types. Values that need redaction are
@@ -34,12 +36,13 @@ type batch struct {
 	doc     int
 	docOf   map[sources.TraceID]int
 	persons map[string]string
+	keys    map[string]string
 	dropped int // logs that are none of ours
 	invalid int // spans without a trace ID
 }
 
 func newBatch(red Redactor) *batch {
-	return &batch{red: red, docOf: map[sources.TraceID]int{}, persons: map[string]string{}}
+	return &batch{red: red, docOf: map[sources.TraceID]int{}, persons: map[string]string{}, keys: map[string]string{}}
 }
 
 // traces converts and redacts the spans of one export call.
@@ -182,13 +185,16 @@ func (b *batch) attrs(m pcommon.Map) sources.Attrs {
 }
 
 func (b *batch) attr(a *sources.Attr, key string, v pcommon.Value) {
-	a.Key = name(key)
+	a.Key = b.key(key)
 	how := classify(key)
 	switch v.Type() {
 	case pcommon.ValueTypeInt, pcommon.ValueTypeDouble, pcommon.ValueTypeBool:
 		a.Value = v.AsString()
 		if how == person {
 			a.Value = b.person(a.Value)
+		}
+		if how == content && len(a.Value) >= shortestCard {
+			b.gather(&a.Value)
 		}
 		return
 	case pcommon.ValueTypeEmpty:
@@ -267,6 +273,17 @@ func (b *batch) person(v string) string {
 	if !ok {
 		t = b.red.Person(v)
 		b.persons[v] = t
+	}
+	return t
+}
+
+// key is the name of an attribute, redacted once per call: a service may put
+// anything into it, a map of people to counts for one.
+func (b *batch) key(k string) string {
+	t, ok := b.keys[k]
+	if !ok {
+		t = name(b.red.Text(k))
+		b.keys[k] = t
 	}
 	return t
 }

@@ -311,6 +311,8 @@ func TestNothingThatDrivesATerminalOrIsSecretIsHandedOn(t *testing.T) {
 		a.PutStr("http.request.header.authorization", "Basic YTpi")
 		a.PutStr("gen_ai.retrieval.documents", `[{"id":"4111111111111111","score":0.5}]`)
 		a.PutStr("bad\x1bkey", "v")
+		a.PutInt("count of anna@example.org", 3)
+		a.PutInt("typed", 4111111111111111)
 		a.PutInt("n", 42)
 		a.PutDouble("d", 0.25)
 		a.PutBool("b", true)
@@ -348,6 +350,7 @@ func TestNothingThatDrivesATerminalOrIsSecretIsHandedOn(t *testing.T) {
 	for k, want := range map[string]string{
 		"llmops.request.id": "req-4111111111111111", "n": "42", "d": "0.25", "b": "true", "note": "again <email:1>",
 		"gen_ai.retrieval.documents": `[{"id":"4111111111111111","score":0.5}]`, "http.request.header.authorization": "<secret>",
+		"typed": "<card:1>", "count of <email:1>": "3",
 		"user.id": redactor(t).Person("anna@example.org"), "enduser.id": redactor(t).Person("anna@example.org"),
 	} {
 		if get(k) != want {

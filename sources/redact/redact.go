@@ -85,6 +85,7 @@ func (r *Redactor) Fields(names []string, values []*string, doc []int) {
 		} else if !clean(*v) {
 			*v = Sanitize(*v)
 		}
+		*v = unhide(*v)
 	}
 	candidates := r.patterns.prefilter(values)
 	var num *numbering

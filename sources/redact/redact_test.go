@@ -184,6 +184,29 @@ func TestHostileTextIsReadInLinearTime(t *testing.T) {
 	}
 }
 
+func TestAJSONEscapeHidesNothingAndKeepsWhatTheTextMeans(t *testing.T) {
+	r := redactor(t, Config{})
+	for text, want := range map[string]string{
+		`{"k":"\u0073k-proj-A1b2C3d4E5f6G7h8I9j0A1b2C3d4E5f6G7h8I9j0"}`: `{"k":"<api-key:1>"}`,
+		`{"tel":"\u002B49 151 23456789"}`:                               `{"tel":"<phone:1>"}`,
+		`a\u00\u0034\u0030b@example.org`:                                `a@<email:1>`, // one escape inside another
+		`{"q":"say \u0022hi\u0022 \u003cb\u003e \u001b[31m \u005cn"}`:   `{"q":"say \u0022hi\u0022 \u003cb\u003e \u001b[31m \u005cn"}`,
+		`{"q":"caf\u00e9 \u00"}`:                                        `{"q":"caf\u00e9 \u00"}`,
+	} {
+		got := r.Text(text)
+		if got != want {
+			t.Errorf("%s\n got %s\nwant %s", text, got, want)
+		}
+		if again := r.Text(got); again != got {
+			t.Errorf("a second time changes %s to %s", got, again)
+		}
+	}
+	n := hostileSize / 5
+	if got := r.Text(strings.Repeat(`\u00`, n) + "3" + strings.Repeat("3", n)); got != "3" { // quadratic work would run into the test's time limit
+		t.Errorf("nested escapes end as %d bytes", len(got))
+	}
+}
+
 func TestALineOf100MegabytesIsRedacted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs 300 MB")

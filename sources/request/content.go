@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"rollcall/sources"
+	"rollcall/sources/redact"
 )
 
 // Kinds of content.
@@ -19,12 +20,16 @@ const (
 	kindTool     = "tool"
 )
 
-const maxContent = 400 // pieces; an agent that loops repeats itself
+const (
+	maxContent = 400 // pieces; an agent that loops repeats itself
+	maxRole    = 64  // bytes
+)
 
 // ContentOf returns what the model saw and said, in the order in which it
 // happened: system instructions, messages, retrieved context, tool calls and
 // answers, in whichever of the known dialects the spans and events speak.
-// The text is as redacted as the spans are. Repeats are left out.
+// The text is as redacted as the spans are, and sanitised again, because what
+// JSON escapes becomes a control character when it is read. Repeats are left out.
 func ContentOf(spans []sources.Span, events []sources.TraceEvent) []sources.Content {
 	c := content{seen: map[string]bool{}}
 	for _, s := range unique(spans) {
@@ -47,6 +52,7 @@ func (c *content) add(kind, role, text, from string) {
 	if strings.TrimSpace(text) == "" || len(c.out) >= maxContent {
 		return
 	}
+	text, role = redact.Sanitize(text), redact.SanitizeLine(role, maxRole)
 	key := kind + "\x00" + role + "\x00" + text
 	if c.seen[key] {
 		return

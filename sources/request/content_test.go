@@ -49,6 +49,9 @@ func TestContentOf(t *testing.T) {
 			nil,
 			"prompt/: [{\"role\":\"user\",\"parts\":[{\"ty… (+9 bytes)\n",
 		},
+		{"shows controls that JSON escaped instead of obeying them", []sources.Span{chat(
+			1, 0, 0, 1, "gen_ai.input.messages", `[{"role":"us\u001ber","content":"a\u001b]52;c;eA==\u0007\u009b2J\u202e\u0000\nb"}]`,
+		)}, nil, "prompt/us␛er: a␛]52;c;eA==␇<U+009B>2J<U+202E>␀\nb\n"},
 		{"leaves repeats out", []sources.Span{
 			chat(1, 0, 0, 1, "gen_ai.input.messages", `[{"role":"user","content":"a"}]`), chat(2, 1, 1, 2, "gen_ai.input.messages", `[{"role":"user","content":"a"},{"role":"user","content":"b"}]`),
 		}, nil, "prompt/user: a\nprompt/user: b\n"},

@@ -56,6 +56,11 @@ func TestFold(t *testing.T) {
 		}, nil, func(r sources.Request) string {
 			return expect(r.Environment, "prod", r.Service, "svc", r.From["environment"], "deployment.environment.name")
 		}},
+		{"shows controls that JSON escaped instead of obeying them", []sources.Span{
+			root("x-request-id", `["req\u001b[2J"]`), chat(2, 1, 10, 20, "gen_ai.response.finish_reasons", `["st\u009bop"]`),
+		}, nil, func(r sources.Request) string {
+			return expect(r.ID, "req␛[2J", r.FinishReason, "st<u+009b>op")
+		}},
 		{"falls back to the trace ID when nothing names the request", []sources.Span{root()}, nil, func(r sources.Request) string {
 			return expect(r.ID, r.TraceID, r.From["request_id"], "trace_id")
 		}},

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"rollcall/sources"
+	"rollcall/sources/redact"
 )
 
 // outcome tells whether the request failed, and how.
@@ -364,9 +365,12 @@ func seconds(s string) sources.Num {
 }
 
 // clip bounds a name, a version or an ID.
-func clip(s string) string { return clipTo(s, 256) }
+func clip(s string) string { return clipTo(redact.SanitizeLine(s, 0), 256) }
 
+// clipTo bounds a text. What JSON escaped becomes a control character when it is
+// read, so that it is sanitised again.
 func clipTo(s string, n int) string {
+	s = redact.Sanitize(s)
 	if len(s) <= n {
 		return s
 	}
