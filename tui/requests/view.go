@@ -69,8 +69,8 @@ func (p *Pane) top(c pane.Context) string {
 		return p.input.View(c, " /", c.Width)
 	}
 	right := ""
-	if p.newer > 0 {
-		n := kit.Thousands(p.newer)
+	if newer := p.newer + p.list.Top; newer > 0 && p.view.Live() { // those above the screen are newer too
+		n := kit.Thousands(newer)
 		if p.more {
 			n = "more than " + n
 		}

@@ -245,3 +245,14 @@ func TestTextFromOutsideIsOnePlainLine(t *testing.T) {
 		t.Fatalf("got %q", got)
 	}
 }
+
+func TestPerThousandIsNeverPercent(t *testing.T) {
+	for in, want := range map[string]string{"4.1‰ over 4‰": "4.1/1k over 4/1k", "9% over 5%": "9% over 5%", "a\x1b[31mb": "ab"} {
+		if got := Words(in, true); got != want {
+			t.Errorf("%q without Unicode is %q, want %q", in, got, want)
+		}
+	}
+	if got := Words("4.1‰ over 4‰", false); got != "4.1‰ over 4‰" {
+		t.Errorf("%q", got)
+	}
+}
