@@ -191,7 +191,7 @@ func (s *Store) each(ctx context.Context, facts *sources.Facts, fn func(p *parti
 		}
 	}
 	if len(left) > 0 {
-		facts.Partial = fmt.Sprintf("%d partitions could not be read", len(left))
+		facts.Partial = counted(len(left), "partition") + " could not be read"
 	}
 	return nil
 }

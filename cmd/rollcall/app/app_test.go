@@ -318,6 +318,43 @@ func TestCollectReceivesUntilItIsToldToEnd(t *testing.T) {
 	}
 }
 
+func TestCollectSaysWhyItCannotReceive(t *testing.T) {
+	cfg := servers(t, emptyProm, lokiLines())
+	// What stands in the way of the lock stands in the way of root, too.
+	if err := os.MkdirAll(filepath.Join(cfg.State, tracesDir, "receiver.lock"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	err := Collect(t.Context(), cfg, func(string, string, string) { t.Error("it claims to listen") })
+	if err == nil || !strings.Contains(err.Error(), "receiver.lock") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+// A collector that can never store anything once waited for ever without a word.
+func TestCollectOnAReadOnlyFolderSaysSo(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("permissions do not stop root")
+	}
+	cfg := servers(t, emptyProm, lokiLines())
+	dir := filepath.Join(cfg.State, tracesDir)
+	if err := os.MkdirAll(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	err := Collect(t.Context(), cfg, func(string, string, string) { t.Error("it claims to listen") })
+	if err == nil || !strings.Contains(err.Error(), "cannot be written to") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestTheDoctorNamesADiskThatIsNearlyFull(t *testing.T) {
+	if f := room("/state", 3<<20); f.Verdict != sources.Watch || !strings.Contains(f.Detail, "3 MiB") || !strings.Contains(f.Remedy, "/state") {
+		t.Errorf("finding %+v", f)
+	}
+	if f := room("/state", 3<<30); f.Verdict != sources.OK {
+		t.Errorf("finding %+v", f)
+	}
+}
+
 func TestTheStateFolderBelongsToItsOwner(t *testing.T) {
 	cfg := servers(t, emptyProm, lokiLines())
 	cfg.State = filepath.Join(cfg.State, "new", "state")

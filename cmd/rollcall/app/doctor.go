@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"rollcall/sources"
@@ -67,7 +68,23 @@ func (a *App) checkState(context.Context, string) []Finding {
 	}
 	_ = probe.Close()
 	_ = os.Remove(probe.Name())
-	return []Finding{ok("state", "folder", dir+" can be written to, by its owner only")}
+	out := []Finding{ok("state", "folder", dir+" can be written to, by its owner only")}
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(dir, &disk); err == nil {
+		out = append(out, room(dir, int64(disk.Bavail)*int64(disk.Bsize)))
+	}
+	return out
+}
+
+// tight is the room on a disk below which the oldest traces are shed to leave some to others.
+const tight = 256 << 20
+
+func room(dir string, free int64) Finding {
+	detail := fmt.Sprintf("%d MiB free", free>>20)
+	if free >= tight {
+		return ok("state", "disk", detail)
+	}
+	return Finding{"state", "disk", sources.Watch, detail + "; the oldest traces are shed, and new ones are refused once nothing is left", "free space under " + dir}
 }
 
 func (a *App) checkProm(ctx context.Context, _ string) []Finding {
@@ -198,7 +215,8 @@ func (a *App) checkTraces(ctx context.Context, service string) []Finding {
 			without++
 		}
 	}
-	out := []Finding{ok("traces", "requests", fmt.Sprintf("%d seen of the last hour; %s", len(list.Rows), h.Note))}
+	seen := max(list.Facts.Total, len(list.Rows))
+	out := []Finding{ok("traces", "requests", fmt.Sprintf("%d seen of the last hour; %s", seen, h.Note))}
 	if without > 0 {
 		return append(out, Finding{"traces", "request ID", sources.Watch, fmt.Sprintf("%d of %d rows have none", without, len(list.Rows)), "set llmops.request.id on the root span, or name the attribute in mapping.request_id"})
 	}

@@ -80,7 +80,7 @@ func (in *Intake) receive(ctx context.Context) {
 	for {
 		own, err := in.store.Receive() //nolint:contextcheck // the store's writer ends with its Close
 		if err != nil {
-			in.log.Warn("cannot receive traces", "err", err)
+			in.refuse(fmt.Errorf("cannot receive: %w; free some space, or set state: to a folder you own", err))
 		}
 		if own {
 			in.start(ctx)
@@ -98,16 +98,23 @@ func (in *Intake) receive(ctx context.Context) {
 
 func (in *Intake) start(ctx context.Context) {
 	r, err := otlp.Start(ctx, in.cfg, otlp.Deps{Sink: in.store, Redactor: in.redactor, Log: in.log, Clock: in.clock})
-	in.mu.Lock()
-	defer in.mu.Unlock()
 	if err != nil {
-		if in.refused == nil {
-			in.log.Warn("the OTLP endpoint cannot start", "err", err)
-		}
-		in.refused = err
+		in.refuse(err)
 		return
 	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	in.receiver, in.refused = r, nil
+}
+
+// refuse keeps why nothing is received for now.
+func (in *Intake) refuse(err error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.refused == nil {
+		in.log.Warn("the OTLP endpoint cannot start", "err", err)
+	}
+	in.refused = err
 }
 
 func (in *Intake) listening() bool {
@@ -144,7 +151,11 @@ func (in *Intake) Endpoints(ctx context.Context) (grpc, http string, err error) 
 		if refused != nil {
 			return "", "", refused
 		}
-		if own, pid := store.Receiving(); !own && pid > 0 {
+		own, pid := store.Receiving()
+		if h := store.Health(); !own && pid == 0 && h.Reason != "" {
+			return "", "", errors.New(h.Reason + "; free some space, or set state: to a folder you own")
+		}
+		if !own && pid > 0 {
 			return "", "", fmt.Errorf("process %d already receives into %s; stop it, or give this one another state folder", pid, in.dir)
 		}
 		select {
