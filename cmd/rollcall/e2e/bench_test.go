@@ -93,14 +93,25 @@ func BenchmarkKeyToRepaint(b *testing.B) {
 	}
 	onLogs := func(s string) bool { return strings.Contains(s, "─ Logs ─") && strings.Contains(s, "● live") }
 	term.press("6")
-	term.waitFor("rows", 20*time.Second, func(s string) bool { return has("─ Requests ─")(s) && selected(s) != "" })
+	term.waitFor("rows", 20*time.Second, func(s string) bool {
+		id, _ := selected(s)
+		return has("─ Requests ─")(s) && id != ""
+	})
+	term.press("jjj") // below the first row the list stands still while newer ones arrive
+	term.waitFor("the fourth row", 20*time.Second, func(s string) bool {
+		_, above := selected(s)
+		return above >= 3
+	})
 	for b.Loop() {
 		var logs, rows, tabs []float64
 		began, before := time.Now(), pushed.Load()
 		for i := range 150 { // down and up again
 			screen, _ := term.screen()
-			at := selected(screen)
-			rows = append(rows, millis(term.answer("jk"[i%2:i%2+1], "the cursor move", func(s string) bool { return selected(s) != at })))
+			at, _ := selected(screen)
+			rows = append(rows, millis(term.answer("jk"[i%2:i%2+1], "the cursor move", func(s string) bool {
+				id, _ := selected(s)
+				return id != "" && id != at
+			})))
 		}
 		for range 30 {
 			tabs = append(tabs, millis(term.answer("7", "the logs", has("─ Logs ─"))))

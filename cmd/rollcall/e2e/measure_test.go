@@ -101,6 +101,10 @@ func bursts(writes []write) []write {
 // do, counted to the arrival of the bytes and not to their interpretation here.
 func (s *terminal) answer(keys, what string, ok func(screen string) bool) time.Duration {
 	s.t.Helper()
+	// A key that follows a frame at once would always wait for the whole next
+	// one; a person's comes at any moment between two.
+	<-time.After(time.Duration(s.pressed*7919%33_000) * time.Microsecond)
+	s.pressed++
 	began := time.Now()
 	s.press(keys)
 	s.waitFor(what, 20*time.Second, ok)
@@ -109,15 +113,19 @@ func (s *terminal) answer(keys, what string, ok func(screen string) bool) time.D
 	return s.writes[len(s.writes)-1].at.Sub(began)
 }
 
-// selected is the row that the cursor stands on.
-func selected(screen string) string {
-	for line := range strings.Lines(screen) {
+// selected is the request that the cursor stands on, and how many rows are above it.
+func selected(screen string) (id string, above int) {
+	_, rows, _ := strings.Cut(screen, "time UTC")
+	for line := range strings.Lines(rows) {
 		if strings.HasPrefix(line, "›") {
-			return line
+			return requestID.FindString(line), above - 1
 		}
+		above++
 	}
-	return ""
+	return "", 0
 }
+
+var requestID = regexp.MustCompile(`req_[0-9a-f]+`)
 
 // with returns the path of the drill's configuration with one setting changed.
 func (d *drill) with(t testing.TB, key, value string) string {

@@ -23,6 +23,8 @@ type terminal struct {
 	emu  *vt.Emulator
 	done chan struct{} // closed when the program's output ended
 
+	pressed int // keys that were timed
+
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced whenever the screen changed
 	writes  []write       // what the program wrote, oldest first
