@@ -211,17 +211,6 @@ func TestChangesFromDeploymentInfo(t *testing.T) {
 	}
 }
 
-func TestChangesSayHowManyThereAre(t *testing.T) {
-	p := &lookback{interval: 15 * time.Second, deployed: []info{
-		{manifest("v13", "m1", "live"), [][2]float64{{-100, 31}}},
-		{manifest("v14", "m1", "live"), [][2]float64{{31.25, 100}}},
-	}}
-	got, facts, err := New(p, nil, map[string]string{"s": `job="a"`}).Changes(t.Context(), "s", minute(0), minute(60), 15*time.Second)
-	if err != nil || len(got) != 1 || facts.Shown != 1 || facts.Total != 1 {
-		t.Errorf("%d changes, facts %+v, %v", len(got), facts, err)
-	}
-}
-
 func TestAChangeOfThisMinuteShowsInTheViewOfAWeek(t *testing.T) {
 	p := &lookback{interval: 15 * time.Second, deployed: []info{
 		{manifest("v13", "m1", "live"), [][2]float64{{-20000, 68}}},
@@ -230,6 +219,17 @@ func TestAChangeOfThisMinuteShowsInTheViewOfAWeek(t *testing.T) {
 	got, err := New(p, nil, map[string]string{"s": `job="a"`}).Read(t.Context(), "s", minute(-10080), minute(70), time.Hour)
 	if err != nil || say(got.Changes) != "prompt v13→v14 @68.2 live" || got.Live.ID != "v14-m1" {
 		t.Fatalf("changes %s, live %s, err %v", say(got.Changes), got.Live.ID, err)
+	}
+}
+
+func TestAListOfChangesSaysHowManyThereAre(t *testing.T) {
+	p := &lookback{interval: 15 * time.Second, deployed: []info{
+		{manifest("v13", "m1", "live"), [][2]float64{{-100, 31}}},
+		{manifest("v14", "m1", "live"), [][2]float64{{31.25, 100}}},
+	}}
+	list, facts, err := New(p, nil, map[string]string{"s": `job="a"`}).Changes(t.Context(), "s", minute(0), minute(60), 15*time.Second)
+	if err != nil || len(list) != 1 || facts.Shown != 1 || facts.Total != 1 {
+		t.Fatalf("%d changes, facts %+v, err %v", len(list), facts, err)
 	}
 }
 

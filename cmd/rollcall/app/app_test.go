@@ -337,7 +337,10 @@ func TestCollectOnAReadOnlyFolderSaysSo(t *testing.T) {
 	}
 	cfg := servers(t, emptyProm, lokiLines())
 	dir := filepath.Join(cfg.State, tracesDir)
-	if err := os.MkdirAll(dir, 0o500); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o500); err != nil { //nolint:gosec // a folder needs its x
 		t.Fatal(err)
 	}
 	err := Collect(t.Context(), cfg, func(string, string, string) { t.Error("it claims to listen") })

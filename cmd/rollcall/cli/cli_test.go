@@ -251,6 +251,16 @@ func TestMistakesOfTheCallerAreOneLineWithARemedy(t *testing.T) {
 	}
 }
 
+func TestATerminalWithoutAScreenIsNotDrawnOn(t *testing.T) {
+	for _, args := range [][]string{nil, {"drill"}} {
+		b := newBench(t, oneService, "TERM", "dumb")
+		b.InTTY, b.OutTTY = true, true
+		if code := b.run(args...); code != ExitUsage || !strings.Contains(b.err.String(), "TERM=dumb") || b.console != nil {
+			t.Errorf("%v: exit code %d, stderr %q", args, code, b.err.String())
+		}
+	}
+}
+
 func TestWithoutConfigurationItSaysWhatToDoNext(t *testing.T) {
 	for _, args := range [][]string{nil, {"status"}} {
 		b := newBench(t, "")

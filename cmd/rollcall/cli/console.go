@@ -15,6 +15,9 @@ func (p *Program) console(ctx context.Context, o *options) error {
 	if !p.InTTY || !p.OutTTY {
 		return usage("the console needs a terminal; without one use rollcall status, requests, request, logs or changes")
 	}
+	if term, _ := p.Env("TERM"); term == "dumb" {
+		return usage("TERM=dumb has no screen to draw on; set TERM to what this terminal is, or use rollcall status, requests, request, logs or changes")
+	}
 	service, err := pick(cfg, o.service, true)
 	if err != nil {
 		return err

@@ -122,6 +122,9 @@ func (p *Program) drill(ctx context.Context, o *options, d DrillOptions, headles
 	case !headless && (!p.InTTY || !p.OutTTY):
 		return usage("a drill needs a terminal for its console; without one run: rollcall drill --headless --for 60s")
 	}
+	if term, _ := p.Env("TERM"); !headless && term == "dumb" {
+		return usage("TERM=dumb has no screen to draw on; set TERM to what this terminal is, or run: rollcall drill --headless --for 60s")
+	}
 	if d.State = config.StateDir(p.Env); d.State == "" {
 		return usage("there is no folder for the drill; set HOME or XDG_STATE_HOME")
 	}
