@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/sources"
 	"rollcall/store/traces"
 )
 
@@ -43,7 +42,7 @@ func BenchmarkLookUp(b *testing.B) {
 	n -= n % tracesPerBatch
 	for name, id := range map[string]func(i int) string{
 		"request-id": func(i int) string { return fmt.Sprintf("req-%08d", i) },
-		"trace-id":   func(i int) string { return sources.TraceID(traceID(i)).String() },
+		"trace-id":   func(i int) string { return traceID(i).String() },
 	} {
 		b.Run(name, func(b *testing.B) {
 			var took []time.Duration

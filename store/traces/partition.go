@@ -205,7 +205,7 @@ func (p *partition) keys(ctx context.Context, db *sql.DB, hashes ...int64) ([]in
 	// A look-up visits every partition, so each visit is made cheap: prepared
 	// once, all hashes at once (repeated where there are fewer), and without
 	// the goroutine that watches for a cancellation, which would come too late.
-	stmt, err := p.prepared(ctx, db)
+	stmt, err := p.prepared(ctx, db) //nolint:sqlclosecheck // closed with the readers
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +213,7 @@ func (p *partition) keys(ctx context.Context, db *sql.DB, hashes ...int64) ([]in
 	for i := range args {
 		args[i] = hashes[min(i, len(hashes)-1)]
 	}
-	rows, err := stmt.QueryContext(context.WithoutCancel(ctx), args[:]...)
+	rows, err := stmt.QueryContext(context.WithoutCancel(ctx), args[:]...) //nolint:sqlclosecheck // walk closes them
 	if err != nil {
 		return nil, err
 	}

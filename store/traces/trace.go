@@ -96,7 +96,7 @@ func (s *Store) pieces(ctx context.Context, facts *sources.Facts, id string, inH
 		slices.Sort(keys)
 		for _, key := range slices.Compact(keys) {
 			var f piece
-			ok := false
+			var ok bool
 			if i := slices.IndexFunc(inHand, func(f piece) bool { return f.part == p && f.key == key }); i >= 0 {
 				f, ok = inHand[i], true
 			} else if f, ok, err = s.readPiece(ctx, db, key); err != nil {
