@@ -205,7 +205,7 @@ func (p *partition) keys(ctx context.Context, db *sql.DB, hashes ...int64) ([]in
 	// A look-up visits every partition, so each visit is made cheap: prepared
 	// once, all hashes at once (repeated where there are fewer), and without
 	// the goroutine that watches for a cancellation, which would come too late.
-	stmt, err := p.prepared(ctx, db) //nolint:sqlclosecheck // kept for the next look-up; ends with its database
+	stmt, err := p.prepared(ctx, db) //nolint:sqlclosecheck // closed with the readers
 	if err != nil {
 		return nil, err
 	}
