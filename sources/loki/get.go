@@ -90,6 +90,9 @@ func (f *failure) Error() string {
 
 func (f *failure) Unwrap() error { return f.cause }
 
+// Unreachable tells whether the source, rather than the question, is at fault.
+func (f *failure) Unreachable() bool { return !f.asked }
+
 func (c *Client) once(ctx context.Context, path string, params url.Values, read func(io.Reader) error) (answer, time.Duration, error) {
 	var a answer
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.endpoint(path, params).String(), nil)

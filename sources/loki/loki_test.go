@@ -120,6 +120,17 @@ func TestAnswersThatAreNoneAreExplained(t *testing.T) {
 	}
 }
 
+func TestARefusedQueryIsNotTakenForADeadSource(t *testing.T) {
+	for code, unreachable := range map[int]bool{http.StatusBadRequest: false, http.StatusBadGateway: true} {
+		cl := client(t, Config{URL: serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })})
+		_, err := cl.QueryRange(t.Context(), anything)
+		var at interface{ Unreachable() bool }
+		if !errors.As(err, &at) || at.Unreachable() != unreachable {
+			t.Errorf("%d: %v", code, err)
+		}
+	}
+}
+
 func TestALokiThatHangsIsLeftAloneAfterTheTimeLimit(t *testing.T) {
 	url := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	c := client(t, Config{URL: url, Timeout: sources.Duration(50 * time.Millisecond)})

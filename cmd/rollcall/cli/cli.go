@@ -132,11 +132,15 @@ func (e *exit) Error() string {
 func (e *exit) Unwrap() error { return e.err }
 
 // unanswered is the error of a source that gave nothing: it is out of reach,
-// unless the configuration does not name it.
+// unless the configuration does not name it, or it refused the query as wrong.
 func unanswered(err error) error {
 	var wrong *config.Error
 	if errors.As(err, &wrong) {
 		return err
+	}
+	var refused interface{ Unreachable() bool }
+	if errors.As(err, &refused) && !refused.Unreachable() {
+		return &exit{ExitUsage, err}
 	}
 	return &exit{ExitUnreachable, err}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -247,6 +248,26 @@ func TestMistakesOfTheCallerAreOneLineWithARemedy(t *testing.T) {
 		got := b.err.String()
 		if code != ExitUsage || !strings.Contains(got, tc.want) || strings.Count(got, "\n") != 1 || b.out.Len() > 0 {
 			t.Errorf("%v: exit code %d, stderr %q, stdout %q; want %q", tc.args, code, got, b.out.String(), tc.want)
+		}
+	}
+}
+
+// rejected is the error of a source that works and was asked something wrong.
+type rejected struct{ error }
+
+func (rejected) Unreachable() bool { return false }
+
+func TestAQueryThatTheSourceRefusesIsTheCallersMistake(t *testing.T) {
+	for code, err := range map[int]error{
+		ExitUsage:       fmt.Errorf("logs: %w", rejected{errors.New("parse error; check the query")}),
+		ExitUnreachable: errors.New("connection refused"),
+	} {
+		b := newBench(t, oneService)
+		b.session.OnLogs = func(context.Context, string, sources.LogQuery) (sources.LogList, error) {
+			return sources.LogList{}, err
+		}
+		if got := b.run("logs", "{"); got != code || strings.Count(b.err.String(), "\n") != 1 {
+			t.Errorf("%v: exit code %d, want %d; stderr %q", err, got, code, b.err.String())
 		}
 	}
 }
