@@ -108,10 +108,10 @@ func TestCommandsReadAHeadlessDrill(t *testing.T) {
 		return len(rows) > 0 && rows[0].ResponseID != ""
 	})
 	for name, id := range map[string]string{"request": rows[0].RequestID, "trace": rows[0].TraceID, "response": rows[0].ResponseID} {
-		out, code := d.run(t, "request", id, "-o", "json")
-		if code != 0 || !strings.Contains(out, rows[0].RequestID) {
-			t.Errorf("a request does not open by its %s ID (exit %d):\n%s", name, code, out)
-		}
+		poll(t, 30*time.Second, "request opened by its "+name+" ID", func() bool {
+			out, code := d.run(t, "request", id, "-o", "json")
+			return code == 0 && strings.Contains(out, rows[0].RequestID)
+		})
 	}
 
 	logs, code := d.run(t, "logs", "--contains", rows[0].RequestID, "-o", "json")
