@@ -17,6 +17,7 @@ type LogLine struct {
 type LogQuery struct {
 	Query    string // LogQL; empty means the service's own selector
 	Contains string // a further line filter, literal text
+	Errors   bool   // only lines that seem to say that they are errors; a tail gives all lines
 	Since    time.Time
 	Until    time.Time
 	Limit    int // lines; the newest win unless Forward

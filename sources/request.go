@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -124,6 +125,9 @@ type Request struct {
 	Feedback string `json:"feedback"`           // "up", "down" or none
 	Fallback string `json:"fallback,omitempty"` // "from→to" when a fallback answered
 
+	// SchemaError is what the validator said; it is known where the spans are, so of one request, not in lists.
+	SchemaError string `json:"schema_error,omitempty"`
+
 	RetrievalQuery string `json:"retrieval_query,omitempty"`
 	RetrievalHit   string `json:"retrieval_hit"` // "true", "false" or unknown
 
@@ -196,6 +200,30 @@ func (r *Request) Bad() []string {
 	return why
 }
 
+// Why is Bad in words for people: the type of the error and the reason of a
+// denial instead of that there were some, and nothing said twice.
+func (r *Request) Why() []string {
+	kind := strings.ToLower(r.ErrorType)
+	var out []string
+	for _, why := range r.Bad() {
+		switch {
+		case why == "error" && r.Denied != "" && (strings.Contains(kind, "denied") || strings.Contains(kind, "forbidden")):
+			continue
+		case why == "error" && kind != "":
+			why = r.ErrorType
+		case why == "denied":
+			why = "access denied"
+			if r.Denied != "true" {
+				why += ": " + r.Denied
+			}
+		case r.Outcome == "error" && (why == "schema" || why == "filter" || why == "refusal") && strings.Contains(kind, why):
+			continue
+		}
+		out = append(out, why)
+	}
+	return out
+}
+
 // MarshalJSON adds the per-stage seconds by name and the derived "bad" list.
 func (r Request) MarshalJSON() ([]byte, error) {
 	type plain Request
@@ -225,7 +253,7 @@ type RequestFilter struct {
 	Route     string
 	Tenant    string
 	Region    string
-	User      string // already a keyed token
+	User      string // a keyed token; the backend makes one of any other value
 	Versions  map[Component]string
 	Served    string
 	Limit     int // rows, newest first

@@ -166,6 +166,18 @@ func TestFreezeHoldsTheScreenAndReadsNothing(t *testing.T) {
 	b.hides("NOT LIVE")
 }
 
+func TestAConsoleCanBeginInThePast(t *testing.T) {
+	at := tuitest.New().Clock().Now().Add(-2 * time.Hour)
+	b := newBench(t, 120, 36, func(o *Options) { o.At = at })
+	b.shows("NOT LIVE", "showing 00:47Z", "press 0 for now")
+	if v := b.m.read.snap.View; !v.At.Equal(at) {
+		t.Errorf("the signals were read for %+v, want %s", v, at)
+	}
+	b.press("0")
+	b.shows("LIVE 02:47Z")
+	b.hides("NOT LIVE")
+}
+
 func TestTimeKeys(t *testing.T) {
 	b := newBench(t, 120, 36)
 	for _, step := range []struct {

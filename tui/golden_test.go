@@ -134,10 +134,13 @@ func TestScreensLookAsAgreed(t *testing.T) {
 		})
 	}
 	for _, name := range []string{"dark", "light"} {
-		t.Run("colour-"+name, func(t *testing.T) {
-			b := newBench(t, 120, 36, full, func(o *Options) { o.Background = name })
-			golden(t, "overview-"+name+"-120x36.ansi", strings.ReplaceAll(b.screen(), "\x1b", "␛"))
-		})
+		for _, size := range [][2]int{{80, 24}, {120, 36}, {200, 60}} {
+			file := fmt.Sprintf("overview-%s-%dx%d.ansi", name, size[0], size[1])
+			t.Run(file, func(t *testing.T) {
+				b := newBench(t, size[0], size[1], full, func(o *Options) { o.Background = name })
+				golden(t, file, strings.ReplaceAll(b.screen(), "\x1b", "␛"))
+			})
+		}
 	}
 	for _, size := range [][2]int{{20, 5}, {59, 24}, {80, 14}, {1, 1}, {3, 2}} {
 		t.Run(fmt.Sprintf("tiny-%dx%d", size[0], size[1]), func(t *testing.T) {

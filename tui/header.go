@@ -121,7 +121,7 @@ func (m *Model) verdictLines() []string {
 		return []string{" " + t.Dim.Render("Reading "+oneLine(m.service)+t.Glyphs.Ellipsis)}
 	}
 	glyph, style := t.Verdict(snap.Line.Verdict)
-	rows := sentence(&snap.Line, m.width-4, 1+m.narrow())
+	rows := sentence(&snap.Line, m.width-4, 1+m.narrow(), t.Options.ASCII)
 	out := make([]string, len(rows))
 	for i, row := range rows {
 		if i == 0 {
@@ -142,10 +142,10 @@ func (m *Model) narrow() int {
 }
 
 // sentence joins the parts of the verdict line that fit into at most n rows, most important first.
-func sentence(l *signal.Line, width, n int) []string {
+func sentence(l *signal.Line, width, n int, ascii bool) []string {
 	rows := []string{""}
 	for _, p := range l.Parts {
-		p = oneLine(p)
+		p = widget.Words(p, ascii)
 		row := &rows[len(rows)-1]
 		glue := ". "
 		if *row == "" {

@@ -37,6 +37,8 @@ type Options struct {
 	Refresh time.Duration
 	// Range is how much time the screen shows at first; one hour when zero.
 	Range time.Duration
+	// At is the past moment that the screen shows at first; zero is now.
+	At time.Time
 	// InitialView is the pane to begin with, and Argument what it opens (a request's ID).
 	InitialView pane.ID
 	Argument    any
@@ -152,7 +154,7 @@ func New(ctx context.Context, o Options) *Model {
 	m := &Model{
 		opts: o, log: o.Log, wall: o.Wall, keys: keymap.New(), link: &link{}, ctx: ctx,
 		theme:   theme.New(theme.Options{Dark: o.Background != "light", NoColor: o.NoColor, ASCII: o.ASCII}),
-		service: o.Service, view: sources.View{Range: o.Range}, mouse: true, hint: true,
+		service: o.Service, view: sources.View{At: o.At, Range: o.Range}, mouse: true, hint: true,
 		panes: map[pane.ID]pane.Pane{}, owner: map[pane.ID]int{},
 	}
 	m.after = func(d time.Duration, msg tea.Msg) tea.Cmd {

@@ -131,5 +131,5 @@ func asciiOnly(s string) string {
 
 const (
 	asciiFrom = "→←↑↓–—…≥≤×·•‰“”‘’␊"
-	asciiTo   = "><^v--.><x|*%\"\"''$"
+	asciiTo   = "><^v--.><x|*?\"\"''$"
 )

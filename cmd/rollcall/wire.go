@@ -64,6 +64,10 @@ func (s session) Doctor(ctx context.Context, service string) []cli.Finding {
 }
 
 func console(ctx context.Context, c cli.ConsoleStart) error {
+	if _, set := os.LookupEnv("GOGC"); !set {
+		// It runs all day beside other work: a smaller heap is worth collecting more often.
+		debug.SetGCPercent(50)
+	}
 	if c.Ended != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
@@ -80,7 +84,7 @@ func console(ctx context.Context, c cli.ConsoleStart) error {
 		Backend: c.Session,
 		Panes:   []pane.Pane{requests.New(), request.New(), logs.New(), changes.New()},
 		Service: c.Service, NoColor: c.Look.NoColor, ASCII: c.Look.ASCII, Background: c.Look.Theme, SlowLink: c.Look.SlowLink,
-		Refresh: c.Config.Refresh.Or(config.DefaultRefresh), Range: c.View.Range, Hint: c.Notice,
+		Refresh: c.Config.Refresh.Or(config.DefaultRefresh), Range: c.View.Range, At: c.View.At, Hint: c.Notice,
 	}
 	if s, ok := c.Session.(session); ok {
 		o.Log = s.Log()

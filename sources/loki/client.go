@@ -45,6 +45,7 @@ const (
 type Redactor interface {
 	Text(s string) string
 	Fields(names []string, values []*string, doc []int)
+	People(line string, cut bool) (out string, less int)
 }
 
 // Options are what the client needs from the program around it.

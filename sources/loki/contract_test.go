@@ -127,6 +127,20 @@ func TestContractALineFilterIsLiteral(t *testing.T) {
 	})
 }
 
+func TestContractErrorsAloneCanBeAskedFor(t *testing.T) {
+	c, push := contract(t)
+	j, now := job(t), time.Now()
+	push(map[string]string{"job": j, "level": "error"}, now.Add(-3*time.Second), `{"level":"error","msg":"one"}`, nil)
+	push(map[string]string{"job": j, "level": "info"}, now.Add(-2*time.Second), `{"level":"info","msg":"no error"}`, nil)
+	until(t, "the one error", func() bool {
+		list, err := c.QueryRange(t.Context(), sources.LogQuery{Query: selector(j), Errors: true, Since: now.Add(-time.Minute), Until: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list.Lines) == 1 && list.Lines[0].Level == "error"
+	})
+}
+
 func TestContractLabelsValuesAndSeries(t *testing.T) {
 	c, push := contract(t)
 	j, now := job(t), time.Now()

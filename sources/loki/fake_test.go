@@ -100,6 +100,9 @@ next:
 				continue next
 			}
 		}
+		if strings.Contains(tail, "| level=~") && e.labels["level"] != "error" {
+			continue
+		}
 		out = append(out, e)
 	}
 	return out

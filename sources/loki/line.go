@@ -146,7 +146,8 @@ func (r *reader) entry(st *stream, max int) (*entry, error) {
 // batchBytes is about how much text is redacted in one call.
 const batchBytes = 1 << 20
 
-// finish makes lines of entries: IDs and level are taken first, then everything is redacted.
+// finish makes lines of entries: IDs and level are taken first, people become
+// the tokens that request rows know them by, then everything is redacted.
 func (c *Client) finish(entries []*entry) []sources.LogLine {
 	out := make([]sources.LogLine, len(entries))
 	var names []string
@@ -192,7 +193,8 @@ func (c *Client) finish(entries []*entry) []sources.LogLine {
 		found.fields(e.parsed)
 		found.fields(e.stream.labels)
 		found.line(e.line)
-		line := add(i, "", strings.TrimRight(e.line, "\r\n"))
+		text, less := c.redact.People(strings.TrimRight(e.line, "\r\n"), e.cut > 0)
+		line := add(i, "", text)
 		l.Level = found.level()
 		l.RequestID, l.TraceID = found.requestID, found.traceID
 		for _, id := range []struct {
@@ -207,7 +209,7 @@ func (c *Client) finish(entries []*entry) []sources.LogLine {
 		after = append(after, func() {
 			l.Line = redact.SanitizeLine(*line, 0)
 			if e.cut > 0 {
-				l.Line += fmt.Sprintf("… (+%d bytes)", e.cut)
+				l.Line += fmt.Sprintf("… (+%d bytes)", e.cut+less)
 			}
 			l.Labels = e.stream.clean
 		})

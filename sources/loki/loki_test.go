@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"rollcall/sources"
+	"rollcall/sources/redact"
 )
 
 func oneLine(t *testing.T, err error, parts ...string) {
@@ -258,6 +259,66 @@ func TestNothingOfALineIsUnsafe(t *testing.T) {
 	}
 	if l.Labels["path"] != "␛]52;c;eA==␇" || l.Labels["owner"] != "<email:1>" || l.Meta["api_key"] != "<secret:2>" || l.Meta["x<U+009B>y"] != "1" {
 		t.Errorf("labels %q, metadata %q", l.Labels, l.Meta)
+	}
+}
+
+func TestErrorsAreFoundByTheirLevelAndElseByTheirWords(t *testing.T) {
+	for _, c := range []struct {
+		why     string
+		labels  bool // the level is a label
+		queries int
+	}{{"a level as label", true, 1}, {"a level in the text only", false, 2}} {
+		var asked []string
+		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			q := r.FormValue("query")
+			asked = append(asked, q)
+			if c.labels || strings.Contains(q, "|~") {
+				_, _ = io.WriteString(w, lines("level=error it broke"))
+				return
+			}
+			_, _ = io.WriteString(w, lines())
+		})
+		q := anything
+		q.Errors = true
+		list, err := client(t, Config{URL: url}).QueryRange(t.Context(), q)
+		if err != nil || len(list.Lines) != 1 || len(asked) != c.queries {
+			t.Errorf("%s: %v, %v; asked %q", c.why, list.Lines, err, asked)
+		}
+		if !strings.Contains(asked[0], "| level=~`") || list.Query != asked[len(asked)-1] {
+			t.Errorf("%s: asked %q, says %q", c.why, asked, list.Query)
+		}
+	}
+}
+
+func TestPeopleAreTheTokensThatRequestRowsKnowThemBy(t *testing.T) {
+	f, url := newFake(t)
+	red, err := redact.New(redact.Config{}, make([]byte, 32)) // as the client's
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := red.Person("usr_acme_ac6b")
+	now := time.Now()
+	f.push(map[string]string{"job": "a", "user": "usr_acme_ac6b"}, now.Add(-time.Second),
+		`{"msg":"request accepted","user":"usr_acme_ac6b","enduser.id":"bob@example.com"}`, map[string]string{"user_id": "usr_acme_ac6b"})
+	long := `{"n":"` + strings.Repeat("x", 1000) + `","user":"usr_acme_ac6b"}`
+	f.push(map[string]string{"job": "a"}, now, long, nil)
+	c := client(t, Config{URL: url, MaxLine: 1020})
+	list, err := c.QueryRange(t.Context(), sources.LogQuery{Query: `{job="a"}`, Since: now.Add(-time.Minute), Until: now.Add(time.Second)})
+	if err != nil || len(list.Lines) != 2 {
+		t.Fatalf("%v, %v", list.Lines, err)
+	}
+	l := list.Lines[0]
+	if want := `{"msg":"request accepted","user":"` + token + `","enduser.id":"` + red.Person("bob@example.com") + `"}`; l.Line != want {
+		t.Errorf("line %s, want %s", l.Line, want)
+	}
+	if l.Labels["user"] != token || l.Meta["user_id"] != token {
+		t.Errorf("labels %q, metadata %q", l.Labels, l.Meta)
+	}
+	if l := list.Lines[1].Line; !strings.HasSuffix(l, `","user":"… (+15 bytes)`) {
+		t.Errorf("a person cut off in the middle: %s", l[990:])
+	}
+	if values, err := c.LabelValues(t.Context(), "user", "", now.Add(-time.Hour), now.Add(time.Minute)); err != nil || !slices.Equal(values, []string{token}) {
+		t.Errorf("label values %q, %v", values, err)
 	}
 }
 
@@ -548,7 +609,7 @@ func FuzzAnswers(f *testing.F) {
 func BenchmarkDecode5000Lines(b *testing.B) {
 	values := make([]string, 5000)
 	for i := range values {
-		values[i] = fmt.Sprintf(`{\"ts\":\"2026-11-23T02:33:12Z\",\"level\":\"info\",\"msg\":\"answer delivered\",\"request_id\":\"req-%d\",\"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\",\"route\":\"/chat\",\"tenant\":\"acme\"}`, i)
+		values[i] = fmt.Sprintf(`{\"ts\":\"2026-11-23T02:33:12Z\",\"level\":\"info\",\"msg\":\"answer delivered\",\"request_id\":\"req-%d\",\"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\",\"route\":\"/chat\",\"tenant\":\"acme\",\"user\":\"usr_acme_%04x\"}`, i, i%400)
 	}
 	body := lines(values...)
 	c := client(b, Config{URL: "http://127.0.0.1:1"})

@@ -32,6 +32,27 @@ func (c *Client) QueryRange(ctx context.Context, q sources.LogQuery) (sources.Lo
 	if err != nil {
 		return sources.LogList{}, err
 	}
+	if !q.Errors {
+		return c.queryRange(ctx, q, query)
+	}
+	list, err := c.queryRange(ctx, q, query+errorLabels)
+	if err == nil && len(list.Lines) == 0 {
+		return c.queryRange(ctx, q, query+errorWords)
+	}
+	return list, err
+}
+
+// The level of a line is a label: the sender's own, or the one that Loki finds
+// in every line since version 3. Where neither exists, words of the line itself
+// are looked for, which finds more than errors.
+const (
+	errorLevels = "err|error|fatal|critical|crit|panic|alert|emerg|emergency|severe"
+	errorLabels = " | level=~`(?i)" + errorLevels + "` or detected_level=~`(?i)" + errorLevels + "` or severity=~`(?i)" + errorLevels + "`"
+	errorWords  = " |~ `(?i)\\b(" + errorLevels + ")\\b`"
+)
+
+func (c *Client) queryRange(ctx context.Context, q sources.LogQuery, query string) (sources.LogList, error) {
+	var err error
 	list := sources.LogList{Query: redact.SanitizeLine(c.redact.Text(query), 2000)}
 	until := q.Until
 	if until.IsZero() {

@@ -41,7 +41,7 @@ type Reader struct {
 
 	mu      sync.Mutex
 	starts  map[startKey]time.Time
-	counted map[string]counts
+	counted map[countKey]counts
 }
 
 type startKey struct {
@@ -49,9 +49,14 @@ type startKey struct {
 	grid                  time.Time
 }
 
+type countKey struct {
+	service string
+	step    time.Duration
+}
+
+// counts are what is known of the rows from since up to until.
 type counts struct {
 	since, until time.Time
-	step         time.Duration
 	rows         []sources.VersionCount
 }
 
@@ -59,7 +64,9 @@ const (
 	// Changes of the same kind from two sources closer than this are one change.
 	sameChange = 5 * time.Minute
 	// Request rows are counted no finer than this: a version that is dominant for less is noise.
-	rowStep     = time.Minute
+	rowStep = time.Minute
+	// Rows that arrive later than this after their time are counted only by those who look for the first time.
+	lateRows    = 5 * time.Minute
 	maxRefined  = 20  // looks at a finer range per timeline
 	maxStarts   = 512 // remembered looks
 	maxStitched = 64
@@ -67,7 +74,7 @@ const (
 
 // New returns a reader. Either source may be nil; scopes hold the PromQL matchers of each service.
 func New(prom Prom, rows RowVersions, scopes map[string]string) *Reader {
-	r := &Reader{rows: rows, scopes: scopes, fine: prom, starts: map[startKey]time.Time{}, counted: map[string]counts{}}
+	r := &Reader{rows: rows, scopes: scopes, fine: prom, starts: map[startKey]time.Time{}, counted: map[countKey]counts{}}
 	if prom != nil {
 		r.prom = stitch.New(prom, maxStitched)
 	}
@@ -135,23 +142,56 @@ func (r *Reader) Live(ctx context.Context, service string, at time.Time) (source
 	return t.Live, err
 }
 
-// versions asks the rows once per step of time, not once per refresh.
+// versions asks the rows once per step of time, not once per refresh, and only
+// for those steps that may have changed since: an hour of a busy service is a
+// hundred thousand rows.
 func (r *Reader) versions(ctx context.Context, service string, since, until time.Time, step time.Duration) ([]sources.VersionCount, error) {
 	since, until = since.Truncate(step), until.Truncate(step).Add(step)
+	k := countKey{service, step}
 	r.mu.Lock()
-	c := r.counted[service]
+	c := r.counted[k]
 	r.mu.Unlock()
-	if c.step == step && c.since.Equal(since) && c.until.Equal(until) {
-		return c.rows, nil
+	known := !c.until.IsZero() && !since.Before(c.since) && !since.After(c.until)
+	if known && !until.After(c.until) {
+		return counted(c.rows, since, until), nil
 	}
-	rows, err := r.rows.Versions(ctx, service, since, until, step)
+	from := since
+	if known {
+		from = latest(c.since, c.until.Add(-max(step, lateRows.Truncate(step))))
+	}
+	fresh, err := r.rows.Versions(ctx, service, from, until, step)
 	if err != nil {
 		return nil, err
 	}
+	next := counts{since: since, until: until, rows: fresh}
+	if known {
+		// A short look at the end must not cost the long one its beginning.
+		next.since = until.Add(-max(until.Sub(since), c.until.Sub(c.since)))
+		next.since = latest(next.since, c.since)
+		next.rows = append(counted(c.rows, next.since, from), fresh...)
+	}
 	r.mu.Lock()
-	r.counted[service] = counts{since, until, step, rows}
+	r.counted[k] = next
 	r.mu.Unlock()
-	return rows, nil
+	return counted(next.rows, since, until), nil
+}
+
+// counted returns the counts from since up to until.
+func counted(rows []sources.VersionCount, since, until time.Time) []sources.VersionCount {
+	out := make([]sources.VersionCount, 0, len(rows))
+	for _, c := range rows {
+		if !c.Start.Before(since) && c.Start.Before(until) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // complete fills what the first manifest does not know from the second.

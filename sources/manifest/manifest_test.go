@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -352,5 +353,57 @@ func TestNoInfoMetricIsNoChangeAndNoManifest(t *testing.T) {
 	got, err := New(p, nil, map[string]string{"s": `job="a"`}).Read(t.Context(), "s", minute(0), minute(60), 15*time.Second)
 	if err != nil || len(got.Changes) != 0 || got.Live.Versions != nil {
 		t.Fatalf("timeline %+v, err %v", got, err)
+	}
+}
+
+// growing is a source of one row per minute, one of which may be counted again later.
+type growing struct {
+	asked []string
+	extra map[time.Time]int
+}
+
+func (g *growing) Versions(_ context.Context, _ string, since, until time.Time, step time.Duration) ([]sources.VersionCount, error) {
+	g.asked = append(g.asked, since.Format("15:04")+"-"+until.Format("15:04"))
+	var out []sources.VersionCount
+	for at := since; at.Before(until); at = at.Add(step) {
+		out = append(out, sources.VersionCount{Start: at, Component: sources.Prompt, Version: "v13", N: 10 + g.extra[at]})
+	}
+	return out, nil
+}
+
+func TestRowsThatCannotHaveChangedAreNotCountedAgain(t *testing.T) {
+	src := &growing{extra: map[time.Time]int{}}
+	r := New(nil, src, nil)
+	at := time.Date(2026, 11, 23, 3, 0, 10, 0, time.UTC)
+	read := func(back, on time.Duration) []sources.VersionCount {
+		t.Helper()
+		got, err := r.versions(t.Context(), "assistant", at.Add(on-back), at.Add(on), time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	read(2*time.Hour, 0)
+	read(2*time.Hour, 15*time.Second) // the same minute
+	src.extra[at.Truncate(time.Minute).Add(-2*time.Minute)] = 5
+	got := read(2*time.Hour, time.Minute)
+	read(10*time.Minute, 2*time.Minute) // a short look keeps the long one's beginning
+	read(2*time.Hour, 3*time.Minute)
+	read(2*time.Hour, -time.Hour) // before what is known
+	want := []string{"01:00-03:01", "02:56-03:02", "02:57-03:03", "02:58-03:04", "00:00-02:01"}
+	if !slices.Equal(src.asked, want) {
+		t.Errorf("asked %v, want %v", src.asked, want)
+	}
+	if len(got) != 121 {
+		t.Fatalf("%d minutes", len(got))
+	}
+	for i, c := range got {
+		n := 10
+		if i == 117 { // 02:58, to which rows came late
+			n = 15
+		}
+		if want := at.Truncate(time.Minute).Add(time.Duration(i-119) * time.Minute); !c.Start.Equal(want) || c.N != n {
+			t.Fatalf("minute %d is %s with %d, want %s with %d", i, c.Start, c.N, want, n)
+		}
 	}
 }

@@ -1,6 +1,10 @@
 package otlp
 
-import "strings"
+import (
+	"strings"
+
+	"rollcall/sources/redact"
+)
 
 // class says how the value of an attribute is treated.
 type class uint8
@@ -13,15 +17,6 @@ const (
 	secret                // named like a password: the value goes, whatever it looks like
 	idList                // JSON list of {"id","score"}: identity as long as it holds nothing else
 )
-
-// persons are the keys whose values name a person.
-var persons = map[string]bool{
-	"user.id": true, "user.email": true, "user.name": true, "user.full_name": true, "user.hash": true,
-	"enduser.id": true, "enduser.pseudo.id": true, "enduser.name": true, "enduser.email": true,
-	"user_id": true, "userid": true, "user": true, "end_user": true, "customer.email": true, "customer.id": true,
-	"langfuse.user.id": true, "traceloop.association.properties.user_id": true, "gen_ai.user.id": true, "llm.user": true,
-	"metadata.user_api_key_user_id": true, "metadata.user_api_key_user_email": true, "client.user.id": true,
-}
 
 // identities are keys whose values must survive and that no rule below covers.
 var identities = map[string]bool{
@@ -50,7 +45,7 @@ var identities = map[string]bool{
 // classify decides by key alone.
 func classify(key string) class {
 	switch {
-	case persons[key]:
+	case redact.NamesPerson(key):
 		return person
 	case identities[key]:
 		return identity

@@ -11,6 +11,9 @@ func (sc *scanner) field(at, after int) {
 	if at == sc.floor {
 		return
 	}
+	if s[at-1] == 'r' && sc.token(at) {
+		return
+	}
 	if c := s[at-1]; isDigit(c) || c == '/' || c == '=' || c == ':' || c == '!' {
 		return
 	}
@@ -27,6 +30,16 @@ func (sc *scanner) field(at, after int) {
 		i++
 	}
 	sc.take(m, sc.open(i), s[at:after] != ":")
+}
+
+// token keeps a person's token whole: its digits are no card and no phone.
+func (sc *scanner) token(at int) bool {
+	start, end := at+1-len(tokenPrefix), at+1+tokenDigits
+	if start < sc.floor || end > len(sc.s) || !IsToken(sc.s[start:end]) {
+		return false
+	}
+	sc.add(start, end, opaque)
+	return true
 }
 
 // flag looks at --name value, also in a list of arguments.

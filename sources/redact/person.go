@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 const (
@@ -25,18 +26,53 @@ const (
 // empty string come back unchanged.
 func (r *Redactor) Person(v string) string {
 	v = strings.TrimSpace(v)
-	if v == "" || isToken(v) {
+	if v == "" || IsToken(v) {
 		return v
 	}
 	if strings.ContainsRune(v, '@') {
 		v = strings.ToLower(v)
 	}
+	return r.tokens.of(v, r.token)
+}
+
+func (r *Redactor) token(v string) string {
 	mac := hmac.New(sha256.New, r.key)
 	mac.Write([]byte(v))
 	return tokenPrefix + hex.EncodeToString(mac.Sum(nil))[:tokenDigits]
 }
 
-func isToken(v string) bool {
+// maxTokens is how many people are remembered: more than are seen in a batch of log lines.
+const maxTokens = 4096
+
+// tokens remembers the tokens of people met lately, because the same few stand
+// in line after line and a keyed hash costs more than all else that is done to a line.
+type tokens struct {
+	mu   sync.RWMutex
+	made map[string]string
+}
+
+func (t *tokens) of(v string, mint func(string) string) string {
+	if len(v) > maxPerson {
+		return mint(v)
+	}
+	t.mu.RLock()
+	token, ok := t.made[v]
+	t.mu.RUnlock()
+	if ok {
+		return token
+	}
+	token = mint(v)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.made == nil || len(t.made) >= maxTokens {
+		t.made = make(map[string]string)
+	}
+	t.made[strings.Clone(v)] = token // the value may be a part of something large
+	return token
+}
+
+// IsToken tells whether a value is a token of Person, with its prefix.
+func IsToken(v string) bool {
 	digits, ok := strings.CutPrefix(v, tokenPrefix)
 	if !ok || len(digits) != tokenDigits {
 		return false

@@ -2,6 +2,7 @@ package redact
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +12,7 @@ import (
 func TestAPersonIsTheSameTokenEverywhere(t *testing.T) {
 	r := redactor(t, Config{})
 	token := r.Person("Alice@Example.com")
-	if !isToken(token) {
+	if !IsToken(token) {
 		t.Fatalf("%q is no token", token)
 	}
 	for _, v := range []string{"alice@example.com", " alice@example.com ", token} {
@@ -34,6 +35,17 @@ func TestAPersonIsTheSameTokenEverywhere(t *testing.T) {
 	}
 	if got := r.Text("user " + token + " asked"); got != "user "+token+" asked" {
 		t.Errorf("redaction changed a token: %q", got)
+	}
+}
+
+func TestTokensOutliveWhatIsRememberedOfThem(t *testing.T) {
+	r := redactor(t, Config{})
+	first := r.Person("u-0")
+	for i := range 2 * maxTokens {
+		r.Person(fmt.Sprintf("u-%d", i))
+	}
+	if got := r.Person("u-0"); got != first || len(r.tokens.made) > maxTokens {
+		t.Errorf("%q, want %q; %d remembered", got, first, len(r.tokens.made))
 	}
 }
 

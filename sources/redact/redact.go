@@ -35,6 +35,7 @@ type Redactor struct {
 	names    []string // kind → name in the placeholder
 	patterns *patterns
 	scanners sync.Pool
+	tokens   tokens
 }
 
 // New returns a redactor. The key, 32 bytes from LoadKey, makes the tokens of
@@ -72,13 +73,16 @@ func (r *Redactor) Text(s string) string {
 func (r *Redactor) Batch(values []*string, doc []int) { r.Fields(nil, values, doc) }
 
 // Fields is Batch for values whose names are known: what stands in a field
-// called api_key is judged as in the text api_key="…", and the digits of a
-// request_id are no card. names may be nil, or hold "" for values without a name.
+// called api_key is judged as in the text api_key="…", the digits of a request_id
+// are no card, and who stands in a field called user.id becomes the token of
+// Person. names may be nil, or hold "" for values without a name.
 func (r *Redactor) Fields(names []string, values []*string, doc []int) {
 	sc := r.scanners.Get().(*scanner)
 	defer r.release(sc)
-	for _, v := range values {
-		if !clean(*v) {
+	for i, v := range values {
+		if names != nil && NamesPerson(names[i]) {
+			*v = r.Person(*v)
+		} else if !clean(*v) {
 			*v = Sanitize(*v)
 		}
 		*v = unhide(*v)
@@ -95,7 +99,9 @@ func (r *Redactor) Fields(names []string, values []*string, doc []int) {
 		}
 		name := ""
 		if names != nil {
-			name = names[i]
+			if name = names[i]; NamesPerson(name) {
+				continue
+			}
 		}
 		if !sc.load(name, *v, mine) {
 			continue

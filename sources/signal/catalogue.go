@@ -31,6 +31,8 @@ type Signal struct {
 	LogQL string
 	// Rows computes the signal from the request rows of one window; nil when they cannot say.
 	Rows rowFunc
+	// RowsLack says in words what the rows of a window leave out; nil or "" when it is nothing.
+	RowsLack func(window []sources.RequestBucket) string
 	// Compute derives the signal from others (spend and budgets) instead of asking for it.
 	Compute computeFunc
 

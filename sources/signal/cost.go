@@ -57,10 +57,11 @@ func cost() []Signal {
 	return []Signal{
 		{
 			ID: "spend_rate", Label: "spend", Name: "spend", Family: "spend", Pane: sources.CostPane, Unit: sources.USDPerSec, Direction: sources.HigherWorse,
-			From:   spendSources(),
-			Rows:   rowSpend,
-			Rise:   Relative{Watch: 1.6, Bad: 3, By: 1.0 / 3600},
-			Causes: burners,
+			From:     spendSources(),
+			Rows:     rowSpend,
+			RowsLack: costless,
+			Rise:     Relative{Watch: 1.6, Bad: 3, By: 1.0 / 3600},
+			Causes:   burners,
 		},
 		{
 			ID: "spend_today", Label: "spend today", Name: "spend today", Pane: sources.CostPane, Unit: sources.USD, Direction: sources.Neutral,

@@ -38,11 +38,11 @@ func format(v float64, unit sources.Unit) string {
 	case sources.USDPerSec:
 		return dollars(v*3600) + "/h"
 	case sources.PerMille:
-		return number(v) + " per 1000"
+		return number(v) + "‰"
 	case sources.Score:
 		return fmt.Sprintf("%.2f", v)
 	case sources.Tokens:
-		return number(v) + " tokens"
+		return number(v) + " tok"
 	default:
 		return number(v)
 	}

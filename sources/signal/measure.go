@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -136,6 +137,11 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 	}
 	window := max(r.window, sig.Window)
 	expr := expand(query, r.svc.Scope, window, label)
+	if by != "" && count != "" && sig.Least.N > 0 {
+		// The last few requests of a version that goes out of use are no proportion:
+		// where too few events stand behind a side of a split, it has a gap.
+		expr = fmt.Sprintf("(%s) and (%s) * %g >= %g", expr, expand(count, r.svc.Scope, window, label), window.Seconds(), sig.Least.N)
+	}
 	series, facts, err := r.e.metrics.Range(ctx, expr, r.start, r.end, r.step)
 	r.down.note(err)
 	if err != nil {

@@ -142,6 +142,9 @@ func (r *run) row(ctx context.Context, sig *Signal, by sources.Component) (measu
 		}
 		m.parts = append(m.parts, *byName[name])
 	}
+	if sig.RowsLack != nil && m.facts.Partial == "" {
+		m.facts.Partial = sig.RowsLack(a.now)
+	}
 	m.facts.At = newestOf(m.parts)
 	if !slices.ContainsFunc(m.parts, func(p part) bool { return p.known }) {
 		m.silent = "no such request in " + short(window)

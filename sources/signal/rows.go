@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -73,6 +74,20 @@ func rowSpend(b *sources.RequestBucket, secs float64) []sources.Part {
 		return nil
 	}
 	return one(b.CostUSD/secs, float64(b.WithCost))
+}
+
+// costless says how many requests used tokens and tell no cost, so that a sum
+// over the others is no more than a part; "" when there are none.
+func costless(buckets []sources.RequestBucket) string {
+	n, paid := 0, 0
+	for i := range buckets {
+		n += buckets[i].WithTokens
+		paid += buckets[i].WithCost
+	}
+	if paid >= n {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d requests with tokens tell no cost; add their models under prices", n-paid, n)
 }
 
 // cacheShare is the share of requests answered by caches of these kinds, among those that know.

@@ -111,6 +111,9 @@ func (r *run) ledgerOfRows(ctx context.Context, from time.Time, step time.Durati
 	if known == 0 {
 		return nil, errNotExposed{"request row with a cost"}
 	}
+	if l.facts.Partial == "" {
+		l.facts.Partial = costless(buckets)
+	}
 	l.close(r.now)
 	return l, nil
 }

@@ -116,6 +116,34 @@ func TestSpendComesFromRowsWhenNoMetricHasIt(t *testing.T) {
 	}
 }
 
+func TestSpendOfRowsSaysWhatItDoesNotKnow(t *testing.T) {
+	for _, c := range []struct {
+		paid    int
+		verdict sources.Verdict
+		partial string
+	}{
+		{10, "", ""},
+		{4, "", "6 of 10 requests with tokens tell no cost; add their models under prices"},
+		{0, sources.NotExposed, ""},
+	} {
+		rows := everyBucket(sources.RequestBucket{N: 12, WithTokens: 10, TokensIn: 1000, CostUSD: float64(c.paid), WithCost: c.paid})
+		s := snapshot(t, evaluator(t, Deps{Prom: exposing(), Rows: rows}, Service{}))
+		for _, id := range []string{"spend_rate", "spend_today", "cost_per_req"} {
+			r := reading(t, s, id)
+			if c.verdict == sources.NotExposed {
+				if r.Verdict != sources.NotExposed || r.Known {
+					t.Errorf("%s with no known cost is %s %v: %s", id, r.Verdict, r.Value, r.Why)
+				}
+				continue
+			}
+			got := strings.Contains(r.Facts.Partial, "of 10 requests") || strings.Contains(r.Facts.Partial, "requests with tokens tell no cost")
+			if !r.Known || got != (c.partial != "") || id == "spend_rate" && r.Facts.Partial != c.partial {
+				t.Errorf("%s with %d known costs: value %v, partial %q; want %q", id, c.paid, r.Value, r.Facts.Partial, c.partial)
+			}
+		}
+	}
+}
+
 func TestTheTopUserIsAnEstimateAndSaysSo(t *testing.T) {
 	p := spending(flat(10))
 	p.names = append(p.names, "llmops_top_caller_ratio")

@@ -42,7 +42,8 @@ type partition struct {
 
 	mu      sync.Mutex
 	readers *sql.DB
-	reason  string // why it cannot be read; set once it has been given up
+	lookUp  *sql.Stmt // of the readers, once sealed
+	reason  string    // why it cannot be read; set once it has been given up
 	span    timeSpan
 }
 
@@ -185,28 +186,58 @@ func (p *partition) isSealed(ctx context.Context, db *sql.DB) bool {
 	return false
 }
 
-// keys returns the keys that may carry an identifier; the caller verifies.
-func (p *partition) keys(ctx context.Context, db *sql.DB, hash int64) ([]int64, error) {
+// maxLookUp is how many hashes one look-up asks for: one for each kind of identifier.
+const maxLookUp = 3
+
+// keys returns the keys that may carry one of up to maxLookUp identifiers,
+// newest first for each; the caller verifies.
+func (p *partition) keys(ctx context.Context, db *sql.DB, hashes ...int64) ([]int64, error) {
+	var keys []int64
 	if !p.isSealed(ctx, db) {
 		if err := p.index.sync(ctx, db); err != nil {
 			return nil, err
 		}
-		return p.index.keys(hash), nil
+		for _, h := range hashes {
+			keys = append(keys, p.index.keys(h)...)
+		}
+		return keys, nil
 	}
-	rows, err := db.QueryContext(ctx, "SELECT key FROM ids WHERE hash=? ORDER BY n DESC LIMIT 64", hash)
+	// A look-up visits every partition, so each visit is made cheap: prepared
+	// once, all hashes at once (repeated where there are fewer), and without
+	// the goroutine that watches for a cancellation, which would come too late.
+	stmt, err := p.prepared(ctx, db) //nolint:sqlclosecheck // closed with the readers
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = rows.Close() }()
-	var keys []int64
-	for rows.Next() {
-		var k int64
-		if err := rows.Scan(&k); err != nil {
-			return nil, err
-		}
-		keys = append(keys, k)
+	args := [maxLookUp]any{}
+	for i := range args {
+		args[i] = hashes[min(i, len(hashes)-1)]
 	}
-	return keys, rows.Err()
+	rows, err := stmt.QueryContext(context.WithoutCancel(ctx), args[:]...) //nolint:sqlclosecheck // walk closes them
+	if err != nil {
+		return nil, err
+	}
+	err = walk(rows, func() error {
+		var k int64
+		err := rows.Scan(&k)
+		keys = append(keys, k)
+		return err
+	})
+	return keys, err
+}
+
+// prepared returns the statement that looks up identifiers.
+func (p *partition) prepared(ctx context.Context, db *sql.DB) (*sql.Stmt, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lookUp != nil {
+		return p.lookUp, nil
+	}
+	stmt, err := db.PrepareContext(ctx, "SELECT key FROM ids WHERE hash IN (?,?,?) ORDER BY n DESC LIMIT 192")
+	if err == nil && p.readers == db {
+		p.lookUp = stmt
+	}
+	return stmt, err
 }
 
 // times returns the earliest and latest request start; ok is false for an empty
@@ -257,6 +288,10 @@ func (p *partition) size() int64 {
 func (p *partition) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.lookUp != nil {
+		_ = p.lookUp.Close()
+		p.lookUp = nil
+	}
 	if p.readers != nil {
 		_ = p.readers.Close()
 		p.readers = nil

@@ -202,15 +202,7 @@ func (p *partition) candidates(ctx context.Context, db *sql.DB, id string) ([]in
 	if t, ok := parseTraceID(id); ok {
 		hashes = append([]int64{hashTrace(t)}, hashes...)
 	}
-	var out []int64
-	for _, h := range hashes {
-		keys, err := p.keys(ctx, db, h)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, keys...)
-	}
-	return out, nil
+	return p.keys(ctx, db, hashes...)
 }
 
 func joinKeys(keys []int64) string {

@@ -21,7 +21,7 @@ func (s *Store) Trace(ctx context.Context, id string) (view *sources.RequestView
 		facts.Fetched = s.opts.Clock.Wall()
 		facts.Took = facts.Fetched.Sub(began)
 	}()
-	found, err := s.pieces(ctx, &facts, id, func(f *piece) bool { return s.carries(f, id) })
+	found, err := s.pieces(ctx, &facts, id, nil, func(f *piece) bool { return s.carries(f, id) })
 	if err != nil || len(found) == 0 {
 		return nil, facts, wrapLookUp(id, err)
 	}
@@ -42,7 +42,7 @@ func (s *Store) Trace(ctx context.Context, id string) (view *sources.RequestView
 	whole := newest.row.TraceID
 	if whole != id {
 		// The rest of the trace may lie in another partition, without this identifier.
-		if found, err = s.pieces(ctx, &facts, whole, func(f *piece) bool { return f.row.TraceID == whole }); err != nil {
+		if found, err = s.pieces(ctx, &facts, whole, found, func(f *piece) bool { return f.row.TraceID == whole }); err != nil {
 			return nil, facts, wrapLookUp(id, err)
 		}
 	}
@@ -76,14 +76,17 @@ func wrapLookUp(id string, err error) error {
 
 // piece is what one partition has of one trace.
 type piece struct {
+	part   *partition
+	key    int64
 	row    sources.Request
 	spans  []sources.Span
 	events []sources.TraceEvent
 	stale  bool
 }
 
-// pieces finds what each partition has under an identifier, as far as it matches.
-func (s *Store) pieces(ctx context.Context, facts *sources.Facts, id string, match func(*piece) bool) ([]piece, error) {
+// pieces finds what each partition has under an identifier, as far as it
+// matches. Those in hand are not read again.
+func (s *Store) pieces(ctx context.Context, facts *sources.Facts, id string, inHand []piece, match func(*piece) bool) ([]piece, error) {
 	var out []piece
 	err := s.each(ctx, facts, func(p *partition, db *sql.DB) error {
 		keys, err := p.candidates(ctx, db, id)
@@ -92,11 +95,14 @@ func (s *Store) pieces(ctx context.Context, facts *sources.Facts, id string, mat
 		}
 		slices.Sort(keys)
 		for _, key := range slices.Compact(keys) {
-			f, ok, err := s.readPiece(ctx, db, key)
-			if err != nil {
+			var f piece
+			var ok bool
+			if i := slices.IndexFunc(inHand, func(f piece) bool { return f.part == p && f.key == key }); i >= 0 {
+				f, ok = inHand[i], true
+			} else if f, ok, err = s.readPiece(ctx, db, key); err != nil {
 				return err
 			}
-			if ok && match(&f) {
+			if f.part, f.key = p, key; ok && match(&f) {
 				out = append(out, f)
 			}
 		}

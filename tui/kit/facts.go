@@ -67,7 +67,7 @@ func FactPieces(c pane.Context, f sources.Facts, noun string) []Piece {
 	count := Count(f.Shown, noun)
 	switch {
 	case f.Total < 0:
-		count = Thousands(f.Shown) + " of more than " + Count(f.Shown, noun)
+		count = "newest " + Count(f.Shown, noun) + ", there are more"
 	case f.Total > f.Shown:
 		count = Thousands(f.Shown) + " of " + Count(f.Total, noun)
 	}

@@ -20,6 +20,10 @@ import (
 type Pane struct {
 	text  string // the filter: literal text, or LogQL when it begins with {
 	input kit.Input
+	marks struct { // what text looks for, to be marked in the lines
+		of    string
+		texts []string
+	}
 	wrong error
 	// since and until are set when the pane was opened on times of its own.
 	since, until time.Time
@@ -34,6 +38,10 @@ type Pane struct {
 	lines   []string         // detail, wrapped
 	wrapped wrapping         // what lines were wrapped for
 	scroll  kit.Scroll
+
+	// narrow: only errors were asked for, because more lines match than are in hand.
+	narrow bool
+	keep   *kept // the row to find again in the next answer
 
 	facts    sources.Facts
 	sent     string // the query as the source got it
@@ -105,7 +113,7 @@ func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 			p.text = arg.Query
 		}
 		p.since, p.until = arg.Since, arg.Until
-		p.buf.only = false
+		p.buf.only, p.narrow = false, false
 		p.follow = p.following(c)
 	case string:
 		p.since, p.until = time.Time{}, time.Time{}
@@ -151,10 +159,15 @@ func (p *Pane) Refresh(c pane.Context) tea.Cmd {
 // held tells whether the screen stands still while lines arrive.
 func (p *Pane) held(c pane.Context) bool { return !p.follow || c.Frozen }
 
-// place puts the cursor where it belongs after a range query.
+// place puts the cursor where it belongs: on the line that was read, or at the end.
 func (p *Pane) place(c pane.Context) {
-	p.unseen = 0
-	p.toEnd(c)
+	if p.keep == nil {
+		p.toEnd(c)
+		return
+	}
+	p.list.Cursor = p.buf.rowAt(p.keep.line.Time, p.keep.line.Line)
+	p.list.Top = p.list.Cursor - p.keep.offset
+	p.list.Clamp(p.buf.rows(), p.listHeight(c))
 }
 
 func (p *Pane) toEnd(c pane.Context) {
@@ -305,7 +318,7 @@ func (p *Pane) key(c pane.Context, k tea.KeyPressMsg) tea.Cmd {
 			return p.filter(c, "")
 		}
 	case key.Matches(k, keys.errors):
-		p.toggleErrors(c)
+		return p.toggleErrors(c)
 	case key.Matches(k, keys.follow):
 		switch {
 		case p.following(c):
@@ -369,20 +382,33 @@ func (p *Pane) move(c pane.Context, by int) tea.Cmd {
 	return nil
 }
 
-func (p *Pane) toggleErrors(c pane.Context) {
+// kept is a line, and how far below the first row of the screen it stands.
+type kept struct {
+	line   sources.LogLine
+	offset int
+}
+
+// toggleErrors shows the errors among the lines in hand at once. When there are
+// more lines than those, the source is asked for their errors.
+func (p *Pane) toggleErrors(c pane.Context) tea.Cmd {
 	var at *sources.LogLine
 	if e := p.current(); e != nil {
 		at = &e.line
 	}
 	offset := p.list.Cursor - p.list.Top
 	p.buf.only = !p.buf.only
-	if !p.held(c) || at == nil {
-		p.toEnd(c)
-		return
+	again := p.narrow || p.buf.only && p.answered && p.facts.Truncated()
+	p.narrow = again && p.buf.only
+	p.keep = nil
+	if p.held(c) && at != nil {
+		p.keep = &kept{*at, offset}
 	}
-	p.list.Cursor = p.buf.rowAt(at.Time, at.Line)
-	p.list.Top = p.list.Cursor - offset
-	p.list.Clamp(p.buf.rows(), p.listHeight(c))
+	p.place(c)
+	if again {
+		return p.start(c)
+	}
+	p.keep = nil
+	return nil
 }
 
 func (p *Pane) detailKey(c pane.Context, k tea.KeyPressMsg) tea.Cmd {

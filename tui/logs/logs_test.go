@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"rollcall/sources"
 	"rollcall/tui/kit/panetest"
 	"rollcall/tui/pane"
@@ -226,6 +228,30 @@ func TestTheFilterGoesToTheSource(t *testing.T) {
 	}
 }
 
+func TestWhatWasSoughtIsMarkedInTheLines(t *testing.T) {
+	d, p, _ := tailing(t, 120, 20, numbered(7, 3)...)
+	d.Do(p.filter(d.C, "line 8"))
+	d.Until("it is asked", func() bool { return !p.loading })
+	for text, want := range map[string]string{
+		"line 8":                     "line 8",
+		`{job="a"} |= "chat" | json`: "chat",
+		"{job=\"a\"} |= `req-9`":     "req-9",
+	} {
+		p.text = text
+		if raw := d.Raw(); !strings.Contains(raw, d.C.Theme.Plain.Bold(true).Underline(true).Render(want)) &&
+			!strings.Contains(raw, d.C.Theme.Dim.Bold(true).Underline(true).Render(want)) && !strings.Contains(raw, d.C.Theme.Selected.Bold(true).Underline(true).Render(want)) {
+			t.Errorf("%s: %q is not marked", text, want)
+		}
+	}
+	if got := marked(d.C.Theme.Plain, "aXbX", []string{"X"}); ansi.Strip(got) != "aXbX" || strings.Count(got, "X") != 2 {
+		t.Errorf("marking changed the text to %q", got)
+	}
+	p.text = ""
+	if got := marked(d.C.Theme.Plain, "plain", p.sought()); got != d.C.Theme.Plain.Render("plain") {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestCheckFindsWhatIsNotClosed(t *testing.T) {
 	for _, good := range []string{"", "plain ( text", `{a="b"}`, "{a=`}`} |= \"\\\"\" | json", `sum(rate({a="b"}[5m]))`} {
 		if err := check(good); err != nil {
@@ -251,6 +277,56 @@ func TestErrorsOnlyKeepsThePlace(t *testing.T) {
 	d.Press("e")
 	if got := p.current().line.RequestID; got != "req-400" {
 		t.Errorf("back among all lines at %s", got)
+	}
+}
+
+func TestErrorsAreAskedOfTheSourceWhenMoreLinesMatchThanAreInHand(t *testing.T) {
+	all := numbered(0, 3000) // every hundredth is an error
+	p := New().(*Pane)
+	p.moment = 0
+	d := panetest.New(t, p, 100, 20)
+	var asked []bool
+	d.Back.OnLogs = func(_ context.Context, _ string, q sources.LogQuery) (sources.LogList, error) {
+		asked = append(asked, q.Errors)
+		var in []sources.LogLine
+		for _, l := range all {
+			if !q.Errors || l.Level == "error" {
+				in = append(in, l)
+			}
+		}
+		total := len(in)
+		in = in[max(0, total-q.Limit):]
+		return sources.LogList{Lines: in, Facts: sources.Facts{Shown: len(in), Total: total}}, nil
+	}
+	tails := make(chan bool, 8)
+	ch := make(chan sources.LogBatch, 1)
+	d.Back.OnTail = func(_ context.Context, _ string, q sources.LogQuery) (<-chan sources.LogBatch, error) {
+		tails <- q.Errors
+		return ch, nil
+	}
+	d.Do(p.Open(d.C, nil))
+	d.Shows("1,000 of 3,000 lines")
+	d.Press("e")
+	d.Shows("errors only")
+	d.Shows("30 errors")
+	if strings.Contains(d.Screen(), "in 1,000 lines") {
+		t.Error("the errors are still counted among the lines in hand")
+	}
+	d.Press("e")
+	d.Shows("1,000 of 3,000 lines")
+	if len(asked) != 3 || asked[0] || !asked[1] || asked[2] {
+		t.Errorf("asked for errors: %v", asked)
+	}
+	for len(tails) > 0 {
+		if <-tails {
+			t.Error("a tail was asked for errors only")
+		}
+	}
+	d.Press("e")
+	ch <- sources.LogBatch{State: "live", Lines: numbered(3050, 51)} // the last of them is an error
+	d.Until("the error arrives", func() bool { return p.buf.rows() == 31 })
+	if len(p.buf.lines) != 31 {
+		t.Errorf("%d lines kept, want the errors only", len(p.buf.lines))
 	}
 }
 

@@ -51,10 +51,11 @@ type arrived struct {
 
 // query is what the filter asks for, without times.
 func (p *Pane) query() sources.LogQuery {
+	q := sources.LogQuery{Contains: p.text, Errors: p.narrow}
 	if strings.HasPrefix(p.text, "{") {
-		return sources.LogQuery{Query: p.text}
+		q.Query, q.Contains = p.text, ""
 	}
-	return sources.LogQuery{Contains: p.text}
+	return q
 }
 
 // following tells whether the view is one that a tail can feed.
@@ -109,7 +110,7 @@ func (p *Pane) start(c pane.Context) tea.Cmd {
 // follow begins a tail behind the last line in hand.
 func (p *Pane) tail(c pane.Context) tea.Cmd {
 	q := p.query()
-	q.Limit = firstRead
+	q.Limit, q.Errors = firstRead, false
 	p.seam = c.Now
 	q.Since = c.Now
 	if n := len(p.buf.lines); n > 0 {
@@ -225,12 +226,18 @@ func (p *Pane) take(c pane.Context, a listed) tea.Cmd {
 	}
 	p.err, p.answered = nil, true
 	p.facts, p.sent = a.list.Facts, a.list.Query
+	if p.buf.only && !p.narrow && p.facts.Truncated() {
+		p.narrow = true
+		return p.start(c)
+	}
 	p.more = max(0, a.list.Facts.Total-len(a.list.Lines))
 	p.buf.reset()
 	for _, l := range a.list.Lines {
 		p.buf.push(newEntry(l))
 	}
+	p.unseen = 0
 	p.place(c)
+	p.keep = nil
 	if !p.following(c) {
 		return nil
 	}
@@ -283,7 +290,7 @@ func (p *Pane) add(c pane.Context, a arrived) tea.Cmd {
 	}
 	for i := range a.lines {
 		l := &a.lines[i]
-		if !l.Time.After(p.seam) && p.buf.has(l) {
+		if p.narrow && !isError(l) || !l.Time.After(p.seam) && p.buf.has(l) {
 			continue
 		}
 		e := newEntry(*l)

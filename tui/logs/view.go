@@ -1,6 +1,8 @@
 package logs
 
 import (
+	"regexp"
+	"strconv"
 	"strings"
 
 	"charm.land/lipgloss/v2"
@@ -60,10 +62,60 @@ func (p *Pane) row(c pane.Context, e *entry, selected bool) string {
 	rest := fields(e, room-ansi.StringWidth(msg))
 	if selected {
 		s := widget.Fit(t.Glyphs.Cursor, 2, "") + when + "  " + shape + " " + word + "  " + msg + rest
-		return t.Selected.Render(widget.Fit(s, c.Width, t.Glyphs.Ellipsis))
+		return marked(t.Selected, widget.Fit(s, c.Width, t.Glyphs.Ellipsis), p.sought())
 	}
-	s := "  " + t.Dim.Render(when) + "  " + st.Render(shape+" "+word) + "  " + t.Plain.Render(msg) + t.Dim.Render(rest)
+	s := "  " + t.Dim.Render(when) + "  " + st.Render(shape+" "+word) + "  " + marked(t.Plain, msg, p.sought()) + marked(t.Dim, rest, p.sought())
 	return widget.Fit(s, c.Width, t.Glyphs.Ellipsis)
+}
+
+// literal is a line filter of LogQL that looks for a text.
+var literal = regexp.MustCompile("\\|=\\s*(\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`)")
+
+// sought are the texts that every line on the screen has in it, by the filter.
+func (p *Pane) sought() []string {
+	if p.text == p.marks.of {
+		return p.marks.texts
+	}
+	p.marks.of, p.marks.texts = p.text, nil
+	switch {
+	case p.text == "":
+		return nil
+	case !strings.HasPrefix(p.text, "{"):
+		p.marks.texts = []string{p.text}
+		return p.marks.texts
+	}
+	for _, m := range literal.FindAllStringSubmatch(p.text, -1) {
+		if text, err := strconv.Unquote(m[1]); err == nil && text != "" {
+			p.marks.texts = append(p.marks.texts, text)
+		}
+	}
+	return p.marks.texts
+}
+
+// marked renders text with what was sought underlined and bold, so that it is
+// seen without colours too.
+func marked(st lipgloss.Style, text string, sought []string) string {
+	var b strings.Builder
+	for {
+		at, n := -1, 0
+		for _, w := range sought {
+			if i := strings.Index(text, w); i >= 0 && (at < 0 || i < at) {
+				at, n = i, len(w)
+			}
+		}
+		if at < 0 {
+			break
+		}
+		if at > 0 {
+			b.WriteString(st.Render(text[:at]))
+		}
+		b.WriteString(st.Bold(true).Underline(true).Render(text[at : at+n]))
+		text = text[at+n:]
+	}
+	if text == "" {
+		return b.String()
+	}
+	return b.String() + st.Render(text)
 }
 
 // fields writes what else a line says, as far as it can be seen in w columns.
@@ -184,11 +236,20 @@ func (p *Pane) bottom(c pane.Context) string {
 		if n := len(p.buf.lines); n > 0 && p.buf.lines[n-1].line.Time.After(f.At) {
 			f.At = p.buf.lines[n-1].line.Time
 		}
-		if p.buf.only {
+		noun := "line"
+		if p.narrow {
+			noun = "error"
+			more := f.Truncated()
+			if f.Shown = p.buf.rows(); more {
+				f.Total = -1
+			} else {
+				f.Total = f.Shown
+			}
+		} else if p.buf.only {
 			add(t.Accent, kit.Count(p.buf.rows(), "error")+" in")
 		}
-		facts := kit.FactPieces(c, f, "line")
-		if p.buf.only {
+		facts := kit.FactPieces(c, f, noun)
+		if p.buf.only && !p.narrow {
 			out[len(out)-1].Text += " " + facts[0].Text
 			facts = facts[1:]
 		}
@@ -221,6 +282,10 @@ func (p *Pane) words(c pane.Context) []string {
 	case !p.view.Live():
 		where = "between " + kit.Minute(c, p.view.At.Add(-p.view.Range)) + " and " + kit.Minute(c, p.view.At)
 	}
+	matching := ""
+	if p.text != "" {
+		matching = " that matches " + p.text
+	}
 	out = append(out, "")
 	switch {
 	case p.err != nil:
@@ -228,6 +293,9 @@ func (p *Pane) words(c pane.Context) []string {
 		say(t.Dim, "Asked again with the next refresh.")
 	case !p.answered:
 		say(t.Dim, "Reading log lines"+t.Glyphs.Ellipsis)
+	case p.narrow:
+		say(t.Plain, "No line "+where+matching+" says that it is an error.")
+		say(t.Dim, "Press e to see all lines.")
 	case p.buf.only && len(p.buf.lines) > 0:
 		say(t.Plain, "No errors among the "+kit.Count(len(p.buf.lines), "line")+" in hand.")
 		say(t.Dim, "Press e to see all lines.")

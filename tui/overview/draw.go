@@ -180,7 +180,7 @@ func (p *Pane) drawRow(c pane.Context, r *sources.Reading, w int) string {
 		on(course).Render(widget.Fit(curve, sw, "")) +
 		on(t.Plain).Render(" ") +
 		on(verdict).Render(glyph) +
-		on(whyStyle).Render(" "+widget.Fit(widget.Plain(why), max(0, rest), g.Ellipsis))
+		on(whyStyle).Render(" "+widget.Fit(widget.Words(why, t.Options.ASCII), max(0, rest), g.Ellipsis))
 }
 
 // chart is the selected signal's chart under the panes, where there is room.
@@ -199,7 +199,7 @@ func (p *Pane) chart(c pane.Context) []string {
 		lines[i] = " " + lines[i] + " "
 	}
 	glyph, style := t.Verdict(r.Verdict)
-	title := t.Title.Render(widget.Plain(r.Label)) + "  " + style.Render(valueText(&r, t)+"  "+glyph+" "+widget.Plain(r.Why))
+	title := t.Title.Render(widget.Plain(r.Label)) + "  " + style.Render(valueText(&r, t)+"  "+glyph+" "+widget.Words(r.Why, t.Options.ASCII))
 	p.charts[p.signal] = widget.Box(t, title, lines, c.Width, p.plan.chartH, t.Dim, nil)
 	return p.charts[p.signal]
 }

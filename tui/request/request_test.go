@@ -114,7 +114,7 @@ func TestLeavingEndsTheRead(t *testing.T) {
 }
 
 func TestALateEvaluationAppearsAndASettledRequestIsLeftAlone(t *testing.T) {
-	d, p := opened(t, 120, 31)
+	d, p := opened(t, 120, 34)
 	d.Press("down", "down", "down")
 	name := p.selectedSpan().Name
 	view := *p.view

@@ -84,8 +84,12 @@ func verdictLines(c pane.Context, r *sources.Request, w int) []string {
 	if r.ErrorType != "" {
 		outcome = strings.TrimSpace(outcome + " " + r.ErrorType)
 	}
+	schema := r.Schema
+	if r.SchemaError != "" {
+		schema += ": " + r.SchemaError
+	}
 	add(when(r.Outcome == "error", sources.Bad), "outcome", outcome)
-	add(when(r.Schema == "fail", sources.Bad), "schema", r.Schema)
+	add(when(r.Schema == "fail", sources.Bad), "schema", schema)
 	add(when(r.Filter != "none", sources.Bad), "filter", r.Filter)
 	switch r.Refusal {
 	case "true":
@@ -347,6 +351,7 @@ func columns(r *sources.Request, ascii bool) []kit.Field {
 	num("cost_usd", r.CostUSD, kit.USD)
 	add("cache", r.Cache)
 	add("schema", r.Schema)
+	add("schema_error", r.SchemaError)
 	add("filter", r.Filter)
 	add("refusal", r.Refusal)
 	add("access_denied", r.Denied)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollcall/sources"
+	"rollcall/sources/redact"
 )
 
 // word is one kind of filter word. set puts its value into a filter; get reads it back.
@@ -74,8 +75,12 @@ func words() []word {
 			func(r *sources.Request) string { return r.Region },
 		},
 		word{
-			"user", "keyed token of a user",
-			func(f *sources.RequestFilter, v string) { f.User = userPrefix + strings.TrimPrefix(v, userPrefix) },
+			"user", "user as the service knows them, or as rollcall's token",
+			func(f *sources.RequestFilter, v string) {
+				if f.User = v; redact.IsToken(userPrefix + v) { // tokens are shown and offered without their prefix
+					f.User = userPrefix + v
+				}
+			},
 			func(f *sources.RequestFilter) string { return strings.TrimPrefix(f.User, userPrefix) },
 			func(r *sources.Request) string { return strings.TrimPrefix(r.User, userPrefix) },
 		},

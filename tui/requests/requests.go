@@ -96,6 +96,10 @@ func (p *Pane) Restore(c pane.Context, kept any) tea.Cmd {
 // Open shows the newest rows. The argument, a filter or the words of one, replaces the filter.
 func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 	p.input.Close()
+	if arg == nil {
+		// A row that was selected minutes ago would hold the list far below the newest; esc leads back to it.
+		p.list, p.selected = kit.List{}, ""
+	}
 	switch arg := arg.(type) {
 	case sources.RequestFilter:
 		p.text = text(arg, when(c))

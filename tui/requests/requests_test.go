@@ -60,6 +60,56 @@ func TestRowsStayUnderTheCursorWhileNewOnesArrive(t *testing.T) {
 	}
 }
 
+func TestNewerRowsAreCountedOnReturnMinutesLater(t *testing.T) {
+	d, p := opened(t, nil)
+	d.Press("down", "down", "down")
+	id := p.selected
+	later(d, 15*time.Second)
+	d.Shows("1 newer, press home")
+
+	away := func() any { // another pane comes on top, and four minutes pass
+		kept := p.Keep()
+		p.Left()
+		d.Back.Time.Advance(4 * time.Minute)
+		d.C.Now = d.Back.Time.Now()
+		return kept
+	}
+	back := func(cmd tea.Cmd) {
+		d.Do(cmd)
+		d.Until("the rows are read", func() bool { return !p.loading })
+	}
+	away()
+	back(p.Refresh(d.C)) // as esc does when the pane was not used meanwhile
+	d.Shows("17 newer, press home")
+
+	kept := away()
+	back(p.Open(d.C, nil)) // as its number does
+	if p.list.Top != 0 || p.selected == id || !strings.Contains(d.Screen(), p.rows[0].ID) {
+		t.Errorf("the pane opened on row %d with %s selected, not on the newest", p.list.Top, p.selected)
+	}
+	if strings.Contains(d.Screen(), "newer") {
+		t.Error("newer rows are announced where the newest are shown")
+	}
+	back(p.Restore(d.C, kept)) // as esc does when it was
+	d.Shows("33 newer, press home")
+	if p.selected != id {
+		t.Errorf("the way back led to %s, not to %s", p.selected, id)
+	}
+}
+
+func TestRowsAboveTheScreenAreNewerToo(t *testing.T) {
+	d, p := opened(t, nil)
+	d.Press("end")
+	d.Shows(fmt.Sprintf("%d newer, press home", p.list.Top))
+	later(d, time.Minute)
+	d.Shows(fmt.Sprintf("%d newer, press home", p.list.Top+4))
+	d.Press("home")
+	d.Until("the newest are shown", func() bool { return !p.loading })
+	if strings.Contains(d.Screen(), "newer") {
+		t.Errorf("newer than the newest:\n%s", d.Screen())
+	}
+}
+
 func TestASelectedRowThatIsGoneGivesWayToTheNextOlder(t *testing.T) {
 	d, p := opened(t, nil)
 	d.Press("down", "down")
@@ -280,7 +330,7 @@ func TestStatesAreSaidInWords(t *testing.T) {
 			"more than counted", "",
 			sources.RequestList{Rows: some, Facts: sources.Facts{Source: "traces", Shown: 200, Total: -1}},
 			nil,
-			[]string{"200 of more than 200 rows"},
+			[]string{"newest 200 rows, there are more"},
 		},
 		{
 			"doubtful", "",

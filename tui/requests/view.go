@@ -69,8 +69,8 @@ func (p *Pane) top(c pane.Context) string {
 		return p.input.View(c, " /", c.Width)
 	}
 	right := ""
-	if p.newer > 0 {
-		n := kit.Thousands(p.newer)
+	if newer := p.newer + p.list.Top; newer > 0 && p.view.Live() { // those above the screen are newer too
+		n := kit.Thousands(newer)
 		if p.more {
 			n = "more than " + n
 		}
@@ -258,7 +258,7 @@ func outcome(r *sources.Request, c pane.Context) kit.Cell {
 // Outcome is the shape, the style and the words of how a request ended: why it is
 // bad, worst first, or that it is not.
 func Outcome(t *theme.Theme, r *sources.Request) (shape string, st lipgloss.Style, words string) {
-	why := r.Bad()
+	why := r.Why()
 	if len(why) == 0 {
 		if r.Outcome == "" {
 			shape, st = t.Verdict(sources.NotExposed)
@@ -266,9 +266,6 @@ func Outcome(t *theme.Theme, r *sources.Request) (shape string, st lipgloss.Styl
 		}
 		shape, st = t.Verdict(sources.OK)
 		return shape, st, r.Outcome
-	}
-	if r.ErrorType != "" && why[0] == "error" {
-		why[0] = r.ErrorType
 	}
 	shape, st = t.Verdict(sources.Bad)
 	return shape, st, strings.Join(why, ", ")

@@ -123,7 +123,7 @@ func (g *Group) cell(c pane.Context, r *sources.Reading, w, h int) []string {
 // reason is why a reading has its verdict, with the element it is of.
 func reason(r *sources.Reading, t *theme.Theme) string {
 	if r.Detail != "" {
-		return widget.Plain(r.Why + " " + t.Glyphs.Dot + " " + r.Detail)
+		return widget.Words(r.Why+" "+t.Glyphs.Dot+" "+r.Detail, t.Options.ASCII)
 	}
-	return widget.Plain(r.Why)
+	return widget.Words(r.Why, t.Options.ASCII)
 }

@@ -132,6 +132,13 @@ type grid struct {
 	seen       int // rows on the screen
 }
 
+// Heights of a chart with its heading and the row below it: what is enough to
+// read levels off it, and what is the most.
+const (
+	goodChart = 14
+	maxChart  = 20
+)
+
 func shape(width, height, n int) grid {
 	gr := grid{cols: 1}
 	switch {
@@ -141,9 +148,15 @@ func shape(width, height, n int) grid {
 		gr.cols = 2
 	}
 	gr.cols = max(1, min(gr.cols, n))
-	gr.rows = (n + gr.cols - 1) / gr.cols
+	rows := func(cols int) int { return (n + cols - 1) / cols }
+	// Few signals on a large screen: wider charts in more rows leave less of it empty.
+	for gr.cols > 2 && rows(gr.cols)*maxChart < height && height/rows(gr.cols-1) >= goodChart {
+		gr.cols--
+	}
+	gr.rows = rows(gr.cols)
 	gr.w = width / gr.cols
-	gr.h = min(max(8, height/max(1, gr.rows)), 16, max(5, height))
+	// Charts share the height, up to where more of it shows nothing more.
+	gr.h = min(max(8, height/max(1, gr.rows)), maxChart, max(5, height))
 	gr.seen = max(1, height/gr.h)
 	return gr
 }

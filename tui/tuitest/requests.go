@@ -119,6 +119,9 @@ func Request(service, id string, now time.Time) (*sources.RequestView, error) {
 		return nil, fmt.Errorf("no request has the ID %q; try its trace ID or the provider's response ID, or a longer range", id)
 	}
 	r := found.Rows[0]
+	if r.Schema == "fail" {
+		r.SchemaError = "prose before the JSON object"
+	}
 	v := &sources.RequestView{
 		Request: r, Spans: spans(&r),
 		Content: []sources.Content{

@@ -345,6 +345,9 @@ func (ch *Chart) timeAxis(t *theme.Theme, left, w, right int) []string {
 		zone = "local"
 	}
 	free := 0
+	if left+1 >= len(zone) {
+		free = left + 2 // the zone stands before the first label
+	}
 	for _, k := range xTicks(ch.Start, ch.End, max(2, w/12), ch.Local) {
 		col, ok := Column(k.t, ch.Start, ch.End, w)
 		if !ok {
@@ -361,9 +364,6 @@ func (ch *Chart) timeAxis(t *theme.Theme, left, w, right int) []string {
 	}
 	if zw := len(zone); left+1 >= zw {
 		copy(words, []rune(strings.Repeat(" ", left-zw+1)+zone))
-		if words[left+1] != ' ' && left+1 == zw {
-			words[left+1] = ' '
-		}
 	} else if free+zw < len(words) {
 		copy(words[len(words)-zw:], []rune(zone))
 	}

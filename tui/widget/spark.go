@@ -2,6 +2,7 @@ package widget
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,33 +109,43 @@ func Bucket(points []sources.Point, start, end time.Time, n int) []float64 {
 			out[i] /= float64(count[i])
 		}
 	}
-	return bridge(out, points, span, n)
+	bridge(out, points, start, end)
+	return out
 }
 
-// bridge fills the columns between two points of the source's own step, which
-// are no gaps when the step is wider than a column.
-func bridge(v []float64, points []sources.Point, span time.Duration, n int) []float64 {
-	if len(points) < 2 {
-		return v
-	}
-	step := points[1].T.Sub(points[0].T)
-	for i := 2; i < len(points); i++ {
-		step = min(step, points[i].T.Sub(points[i-1].T))
-	}
-	reach := int(math.Ceil(float64(step) / float64(span) * float64(n)))
-	last := -1
-	for i := range v {
-		if math.IsNaN(v[i]) {
+// bridge fills the columns between two points that are neighbours at the pace at
+// which the points around them come, so that a step wider than a column is no
+// gap. The pace may change within one series: a coarse past with a fine end.
+func bridge(v []float64, points []sources.Point, start, end time.Time) {
+	for i := 1; i < len(points); i++ {
+		from, ok1 := Column(points[i-1].T, start, end, len(v))
+		to, ok2 := Column(points[i].T, start, end, len(v))
+		if !ok1 || !ok2 || to-from < 2 || math.IsNaN(v[from]) || math.IsNaN(v[to]) {
 			continue
 		}
-		if last >= 0 && i-last > 1 && i-last <= reach+1 {
-			for k := last + 1; k < i; k++ {
-				v[k] = v[last] + (v[i]-v[last])*float64(k-last)/float64(i-last)
-			}
+		if 2*points[i].T.Sub(points[i-1].T) > 3*pace(points, i) {
+			continue
 		}
-		last = i
+		for k := from + 1; k < to; k++ {
+			v[k] = v[from] + (v[to]-v[from])*float64(k-from)/float64(to-from)
+		}
 	}
-	return v
+}
+
+// pace is the usual distance of the points around the interval that ends at i:
+// the upper median of the two intervals before it and the two after it.
+func pace(points []sources.Point, i int) time.Duration {
+	var around []time.Duration
+	for _, k := range []int{i - 2, i - 1, i + 1, i + 2} {
+		if k >= 1 && k < len(points) {
+			around = append(around, points[k].T.Sub(points[k-1].T))
+		}
+	}
+	if len(around) == 0 {
+		return points[i].T.Sub(points[i-1].T)
+	}
+	slices.Sort(around)
+	return around[len(around)/2]
 }
 
 // Spark draws points as one line of w columns; gaps are blank. The highest level

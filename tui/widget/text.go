@@ -53,6 +53,16 @@ func Plain(s string) string {
 	}, ansi.Strip(s))
 }
 
+// Words is Plain for a sentence with figures in it: without Unicode a value per
+// 1000 must not be taken for one per 100.
+func Words(s string, ascii bool) string {
+	s = Plain(s)
+	if ascii {
+		s = strings.ReplaceAll(s, "‰", "/1k")
+	}
+	return s
+}
+
 // Unsafe tells control characters, and those that reorder or hide text.
 func Unsafe(r rune) bool {
 	switch {

@@ -133,6 +133,38 @@ func TestASourcesOwnStepIsNoGap(t *testing.T) {
 	}
 }
 
+func TestACoarsePastWithAFineEndIsOneLineAndAHoleStaysAHole(t *testing.T) {
+	start := time.Date(2026, 3, 10, 2, 0, 0, 0, time.UTC)
+	var coarse, holed []sources.Point
+	for m := 0; m <= 50; m += 10 {
+		coarse = append(coarse, sources.Point{T: start.Add(time.Duration(m) * time.Minute), V: 1})
+	}
+	for s := 0; s <= 600; s += 15 {
+		p := sources.Point{T: start.Add(50*time.Minute + time.Duration(s)*time.Second), V: 1}
+		coarse = append(coarse, p)
+	}
+	for s := 0; s < 3600; s += 15 {
+		if s < 1200 || s == 1500 || s >= 1800 { // ten minutes away but for one point in the middle
+			holed = append(holed, sources.Point{T: start.Add(time.Duration(s) * time.Second), V: 1})
+		}
+	}
+	end := start.Add(time.Hour)
+	for i, v := range Bucket(coarse, start, end, 60) {
+		if math.IsNaN(v) {
+			t.Errorf("column %d of the coarse past is blank", i)
+		}
+	}
+	blank := 0
+	for _, v := range Bucket(holed, start, end, 60) {
+		if math.IsNaN(v) {
+			blank++
+		}
+	}
+	if blank != 9 {
+		t.Errorf("%d blank columns in a hole of ten minutes around one point, want 9", blank)
+	}
+}
+
 func TestASparklineStandsStillUntilAColumnIsFull(t *testing.T) {
 	end := time.Unix(60000, 0)
 	var p []sources.Point
@@ -211,5 +243,16 @@ func TestMarksNeverWriteOverEachOther(t *testing.T) {
 func TestTextFromOutsideIsOnePlainLine(t *testing.T) {
 	if got := Plain("a\x1b[31mb\x1b]0;t\x07c\nd\te\u202ef\x00g\x7f"); got != "abc d efg" {
 		t.Fatalf("got %q", got)
+	}
+}
+
+func TestPerThousandIsNeverPercent(t *testing.T) {
+	for in, want := range map[string]string{"4.1‰ over 4‰": "4.1/1k over 4/1k", "9% over 5%": "9% over 5%", "a\x1b[31mb": "ab"} {
+		if got := Words(in, true); got != want {
+			t.Errorf("%q without Unicode is %q, want %q", in, got, want)
+		}
+	}
+	if got := Words("4.1‰ over 4‰", false); got != "4.1‰ over 4‰" {
+		t.Errorf("%q", got)
 	}
 }

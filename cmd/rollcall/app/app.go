@@ -243,13 +243,10 @@ func changeStep(rng time.Duration) time.Duration {
 	return max(15*time.Second, (rng / 240).Round(15*time.Second))
 }
 
-// Requests searches the request rows.
+// Requests searches the request rows; a user in the filter may be the real one.
 func (a *App) Requests(ctx context.Context, f sources.RequestFilter) (sources.RequestList, error) {
 	return a.rows.Requests(ctx, f)
 }
-
-// Person is the token under which a user's requests are kept.
-func (a *App) Person(user string) (string, error) { return a.intake.redactor.Person(user), nil }
 
 // Logs reads log lines; without a query those of the service.
 func (a *App) Logs(ctx context.Context, service string, q sources.LogQuery) (sources.LogList, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -98,7 +99,7 @@ func consume(t *testing.T, in *Intake, requestID string, at time.Time) sources.T
 	err = store.Consume(t.Context(), &sources.TraceBatch{Spans: []sources.Span{
 		{
 			TraceID: id, SpanID: sources.SpanID{1}, Name: "POST /answer", Kind: "server", Start: at.UnixNano(), End: at.Add(time.Second).UnixNano(), Resource: res,
-			Attrs: sources.Attrs{{Key: "llmops.request.id", Value: requestID}, {Key: "llmops.schema.result", Value: "fail"}, {Key: "gen_ai.prompt.version", Value: "v14"}},
+			Attrs: sources.Attrs{{Key: "llmops.request.id", Value: requestID}, {Key: "llmops.schema.result", Value: "fail"}, {Key: "llmops.schema.error", Value: "prose before the JSON object"}, {Key: "gen_ai.prompt.version", Value: "v14"}},
 		},
 		{
 			TraceID: id, SpanID: sources.SpanID{2}, Parent: sources.SpanID{1}, Name: "chat gpt-4.1", Kind: "client", Start: at.UnixNano(), End: at.Add(time.Second / 2).UnixNano(), Resource: res,
@@ -130,6 +131,9 @@ func TestARequestIsPutTogetherFromEverySource(t *testing.T) {
 		if v.Request.ID != "req-1" || v.Request.Prompt != "v14" || len(v.Spans) != 2 {
 			t.Errorf("by %s: the row is %+v with %d spans", by, v.Request, len(v.Spans))
 		}
+		if v.Request.SchemaError != "prose before the JSON object" {
+			t.Errorf("by %s: the validator said %q", by, v.Request.SchemaError)
+		}
 		if len(v.Logs.Lines) != 1 || strings.Contains(v.Logs.Lines[0].Line, "example.org") {
 			t.Errorf("by %s: its lines are %+v", by, v.Logs.Lines)
 		}
@@ -142,6 +146,46 @@ func TestARequestIsPutTogetherFromEverySource(t *testing.T) {
 		}
 		if !answers["traces"].Found || !answers["loki"].Found || answers["manifest"].Found || answers["alike"].Found {
 			t.Errorf("the answers are %+v", v.Answers)
+		}
+	}
+}
+
+func TestACostFromThePriceTableIsTheSameEverywhere(t *testing.T) {
+	cfg := servers(t, emptyProm, lokiLines())
+	cfg.Prices = map[string]config.Price{"m1": {Input: 2e-6, Output: 8e-6}}
+	a := open(t, cfg, Options{Receive: true})
+	at := time.Now().Add(-time.Minute)
+	consume(t, a.intake, "req-1", at)
+	list, err := a.Requests(t.Context(), sources.RequestFilter{Service: "assistant"})
+	if err != nil || len(list.Rows) != 1 || list.Rows[0].CostUSD != sources.N(.0028) || list.Rows[0].From["cost_usd"] != "prices.m1" {
+		t.Errorf("the list has %+v, %v", list.Rows, err)
+	}
+	start := at.Truncate(time.Minute)
+	buckets, _, err := a.rows.Buckets(t.Context(), "assistant", start, start.Add(time.Minute), time.Minute, "")
+	if err != nil || len(buckets) != 1 || buckets[0].WithCost != 1 || math.Abs(buckets[0].CostUSD-.0028) > 1e-9 {
+		t.Errorf("the sums are %+v, %v", buckets, err)
+	}
+}
+
+func TestRequestsAreFoundByTheRealUser(t *testing.T) {
+	a := open(t, servers(t, emptyProm, lokiLines()), Options{Receive: true})
+	token := a.intake.redactor.Person("alice@example.com")
+	store, err := a.intake.wait(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := &sources.Resource{Service: "assistant", Attrs: sources.Attrs{{Key: "service.name", Value: "assistant"}}}
+	at := time.Now()
+	if err := store.Consume(t.Context(), &sources.TraceBatch{Spans: []sources.Span{{
+		TraceID: sources.TraceID{7}, SpanID: sources.SpanID{1}, Name: "POST /answer", Kind: "server", Start: at.UnixNano(), End: at.Add(time.Second).UnixNano(), Resource: res,
+		Attrs: sources.Attrs{{Key: "llmops.request.id", Value: "req-7"}, {Key: "user.id", Value: token}},
+	}}}); err != nil {
+		t.Fatal(err)
+	}
+	for user, want := range map[string]int{"alice@example.com": 1, "Alice@Example.com": 1, token: 1, "bob@example.com": 0, "": 1} {
+		list, err := a.Requests(t.Context(), sources.RequestFilter{Service: "assistant", User: user})
+		if err != nil || len(list.Rows) != want {
+			t.Errorf("user %q: %d rows, %v; want %d", user, len(list.Rows), err, want)
 		}
 	}
 }

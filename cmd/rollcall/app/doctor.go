@@ -71,7 +71,7 @@ func (a *App) checkState(context.Context, string) []Finding {
 	out := []Finding{ok("state", "folder", dir+" can be written to, by its owner only")}
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(dir, &disk); err == nil {
-		out = append(out, room(dir, int64(disk.Bavail)*int64(disk.Bsize))) //nolint:unconvert // another width on other systems
+		out = append(out, room(dir, int64(disk.Bavail)*int64(disk.Bsize))) //nolint:unconvert // its type differs between systems
 	}
 	return out
 }

@@ -55,6 +55,7 @@ func (a *App) Request(ctx context.Context, service, id string) (*sources.Request
 	}
 	v.Answers = []sources.Answer{answer}
 	v.Content = request.ContentOf(v.Spans, v.Events)
+	v.Request.SchemaError = schemaError(v.Spans)
 
 	// What the parts find is put together here, so that a part that comes too late changes nothing.
 	ctx, cancel = context.WithTimeout(ctx, partTime)
@@ -76,6 +77,16 @@ func (a *App) Request(ctx context.Context, service, id string) (*sources.Request
 	v.Answers = append(v.Answers, logs, alike, good)
 	v.Answers = slices.DeleteFunc(v.Answers, func(x sources.Answer) bool { return x.Source == "" })
 	return v, nil
+}
+
+// schemaError is what the validator said about an answer that failed its schema.
+func schemaError(spans []sources.Span) string {
+	for i := range spans {
+		if said, _ := spans[i].Attrs.Get("llmops.schema.error"); said != "" {
+			return line(said)
+		}
+	}
+	return ""
 }
 
 // logsOnly is what is left of a request without a trace: its log lines.

@@ -23,13 +23,14 @@ func (r rows) name(service string) string {
 	return service
 }
 
-// Requests searches rows, newest first.
+// Requests searches rows, newest first. Rows know people by their tokens, so a
+// user in the filter is turned into one; a token stays what it is.
 func (r rows) Requests(ctx context.Context, f sources.RequestFilter) (sources.RequestList, error) {
 	s, err := r.in.wait(ctx)
 	if err != nil {
 		return sources.RequestList{}, err
 	}
-	f.Service = r.name(f.Service)
+	f.Service, f.User = r.name(f.Service), r.in.redactor.Person(f.User)
 	return s.Requests(ctx, f)
 }
 

@@ -42,8 +42,6 @@ type Session interface {
 	Health() []sources.Health
 	// Doctor checks everything that a service needs and says what to do.
 	Doctor(ctx context.Context, service string) []Finding
-	// Person is the token under which a user's requests are kept.
-	Person(user string) (string, error)
 	Close() error
 }
 

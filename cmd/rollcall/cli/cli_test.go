@@ -29,7 +29,6 @@ type fake struct {
 
 func (f *fake) Health() []sources.Health                 { return f.health }
 func (f *fake) Doctor(context.Context, string) []Finding { return f.findings }
-func (f *fake) Person(user string) (string, error)       { return "user:" + user, nil }
 func (f *fake) Close() error                             { f.closed = true; return nil }
 
 // bench is a program with everything around it replaced.
@@ -309,6 +308,22 @@ func TestTheConsoleOpensOnATerminal(t *testing.T) {
 	}
 	if b.mode != Receiving || !b.session.closed {
 		t.Error("a console receives traces and closes what it opened")
+	}
+}
+
+func TestTheConsoleOpensOnAPastMoment(t *testing.T) {
+	b := newBench(t, oneService)
+	b.InTTY, b.OutTTY = true, true
+	at := b.session.Clock().Now().Add(-3 * time.Hour).UTC().Truncate(time.Second)
+	if code := b.run("--at", at.Format(time.RFC3339), "--range", "6h"); code != ExitOK {
+		t.Fatalf("exit code %d: %s", code, b.err.String())
+	}
+	if v := b.console.View; !v.At.Equal(at) || v.Range != 6*time.Hour {
+		t.Errorf("the console was opened on %+v, want %s", v, at)
+	}
+	b.console = nil
+	if code := b.run("--at", "2100-01-01"); code != ExitUsage || b.console != nil {
+		t.Errorf("exit code %d, console %v; want a usage error for a time to come", code, b.console)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"rollcall/cmd/rollcall/config"
 )
 
-// console opens the screen. Without a terminal it says what works without one.
+// console opens the screen, with --at on a past moment. Without a terminal it says what works without one.
 func (p *Program) console(ctx context.Context, o *options) error {
 	cfg, err := config.Load(o.config, p.Env)
 	if err != nil {
@@ -17,9 +17,6 @@ func (p *Program) console(ctx context.Context, o *options) error {
 	}
 	if term, _ := p.Env("TERM"); term == "dumb" {
 		return usage("TERM=dumb has no screen to draw on; set TERM to what this terminal is, or use rollcall status, requests, request, logs or changes")
-	}
-	if o.at != "" {
-		return usage("the console opens on now; press : in it and type at %s", o.at)
 	}
 	service, err := pick(cfg, o.service, true)
 	if err != nil {

@@ -67,8 +67,8 @@ func (t *printer) request(v *sources.RequestView, now time.Time) {
 		id = r.TraceID
 	}
 	verdict, words := sources.OK, "ok"
-	if bad := r.Bad(); len(bad) > 0 {
-		verdict, words = sources.Bad, strings.Join(bad, ", ")
+	if why := r.Why(); len(why) > 0 {
+		verdict, words = sources.Bad, strings.Join(why, ", ")
 	}
 	_, style := t.theme.Verdict(verdict)
 	t.line("%s  %s %s", t.style(t.theme.Title, clean(id)), t.verdict(verdict), t.style(style, clean(words)))
@@ -79,7 +79,7 @@ func (t *printer) request(v *sources.RequestView, now time.Time) {
 		{"conversation", r.ConversationID},
 		{"service", joinNonEmpty(t.dot(), r.Service, r.Environment, r.Region)},
 		{"route", joinNonEmpty(t.dot(), r.Route, prefix("tenant ", r.Tenant), r.User)},
-		{"outcome", joinNonEmpty(t.dot(), r.Outcome, r.ErrorType, prefix("finish ", r.FinishReason), prefix("schema ", r.Schema),
+		{"outcome", joinNonEmpty(t.dot(), r.Outcome, r.ErrorType, prefix("finish ", r.FinishReason), prefix("schema ", joinNonEmpty(": ", r.Schema, r.SchemaError)),
 			prefix("filter ", r.Filter), prefix("denied ", r.Denied), prefix("feedback ", r.Feedback), prefix("fallback ", r.Fallback))},
 		{"model", joinNonEmpty(t.dot(), prefix("asked ", r.ModelRequested), prefix("served ", r.ModelServed), r.Provider)},
 		{"latency", joinNonEmpty(t.dot(), t.seconds(r.Latency), "first token "+t.seconds(r.TTFT))},

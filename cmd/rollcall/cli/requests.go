@@ -63,11 +63,6 @@ func (p *Program) requestsCommand(o *options) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if f.user != "" {
-			if filter.User, err = s.Person(f.user); err != nil {
-				return err
-			}
-		}
 		list, err := s.Requests(ctx, filter)
 		if err != nil {
 			return &exit{ExitUnreachable, err}
@@ -108,7 +103,7 @@ func (f *requestFlags) filter(o *options, service string, now time.Time) (source
 	}
 	out := sources.RequestFilter{
 		Service: service, Since: v.End(now).Add(-v.Range), Until: v.End(now), ID: f.id, Bad: f.bad, Outcome: f.outcome,
-		ErrorType: f.errorType, Schema: f.schema, Route: f.route, Tenant: f.tenant, Region: f.region, Served: f.servedModel, Limit: f.limit,
+		ErrorType: f.errorType, Schema: f.schema, Route: f.route, Tenant: f.tenant, Region: f.region, User: f.user, Served: f.servedModel, Limit: f.limit,
 	}
 	for c, version := range map[sources.Component]string{
 		sources.Prompt: f.prompt, sources.Model: f.model, sources.Tools: f.tools, sources.Index: f.index, sources.Policy: f.policy,
@@ -154,13 +149,9 @@ func (t *printer) requests(rows []sources.Request, now time.Time) {
 		r := &rows[i]
 		v := sources.OK
 		why := cell{"ok", &t.theme.Dim}
-		if bad := r.Bad(); len(bad) > 0 {
+		if words := r.Why(); len(words) > 0 {
 			v = sources.Bad
-			words := strings.Join(bad, ", ")
-			if r.ErrorType != "" && bad[0] == "error" {
-				words = strings.Replace(words, "error", "error "+r.ErrorType, 1)
-			}
-			why = cell{words, nil}
+			why = cell{strings.Join(words, ", "), nil}
 		}
 		glyph, style := t.theme.Verdict(v)
 		id := r.ID

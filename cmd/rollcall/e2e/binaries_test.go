@@ -10,7 +10,7 @@ import (
 
 // binaries returns the folder that holds both binaries: $ROLLCALL_BIN when set
 // (make test builds them first), else they are built once for this run.
-func binaries(t *testing.T) string {
+func binaries(t testing.TB) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("end-to-end tests are left out with -short")

@@ -164,7 +164,7 @@ func TestPuttingTheOldPromptBackRecovers(t *testing.T) {
 }
 
 // promClient returns a client of the drill's Prometheus and its service time.
-func promClient(t *testing.T, d *drill) (*prom.Client, time.Time) {
+func promClient(t testing.TB, d *drill) (*prom.Client, time.Time) {
 	t.Helper()
 	clock := d.clock(t)
 	c, err := prom.New(prom.Config{URL: d.Prometheus}, prom.Options{Clock: clock})
@@ -176,7 +176,7 @@ func promClient(t *testing.T, d *drill) (*prom.Client, time.Time) {
 }
 
 // clock reads the drill's clock from the configuration that it wrote.
-func (d *drill) clock(t *testing.T) sources.Clock {
+func (d *drill) clock(t testing.TB) sources.Clock {
 	t.Helper()
 	cfg, err := config.Load(d.Config, os.LookupEnv)
 	if err != nil {

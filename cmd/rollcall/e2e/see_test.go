@@ -2,10 +2,14 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
+	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -104,10 +108,10 @@ func TestCommandsReadAHeadlessDrill(t *testing.T) {
 		return len(rows) > 0 && rows[0].ResponseID != ""
 	})
 	for name, id := range map[string]string{"request": rows[0].RequestID, "trace": rows[0].TraceID, "response": rows[0].ResponseID} {
-		out, code := d.run(t, "request", id, "-o", "json")
-		if code != 0 || !strings.Contains(out, rows[0].RequestID) {
-			t.Errorf("a request does not open by its %s ID (exit %d):\n%s", name, code, out)
-		}
+		poll(t, 30*time.Second, "request opened by its "+name+" ID", func() bool {
+			out, code := d.run(t, "request", id, "-o", "json")
+			return code == 0 && strings.Contains(out, rows[0].RequestID)
+		})
 	}
 
 	logs, code := d.run(t, "logs", "--contains", rows[0].RequestID, "-o", "json")
@@ -139,9 +143,11 @@ type drill struct {
 	bin, Config, Prometheus, Loki, Admin, State string
 	OTLPGRPC                                    string `json:"otlp_grpc"`
 	OTLPHTTP                                    string `json:"otlp_http"`
+
+	launcher *os.Process
 }
 
-func startHeadless(t *testing.T, dir, scenario string, flags ...string) *drill {
+func startHeadless(t testing.TB, dir, scenario string, flags ...string) *drill {
 	t.Helper()
 	d := &drill{bin: filepath.Join(dir, "rollcall")}
 	cmd := exec.Command(d.bin, append([]string{"drill", scenario, "--headless", "--for", "10m", "--speed", "10"}, flags...)...)
@@ -153,6 +159,7 @@ func startHeadless(t *testing.T, dir, scenario string, flags ...string) *drill {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	d.launcher = cmd.Process
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
@@ -164,7 +171,7 @@ func startHeadless(t *testing.T, dir, scenario string, flags ...string) *drill {
 }
 
 // run runs a command on the drill and returns its standard output and exit code.
-func (d *drill) run(t *testing.T, args ...string) (string, int) {
+func (d *drill) run(t testing.TB, args ...string) (string, int) {
 	t.Helper()
 	cmd := exec.Command(d.bin, append(args, "--config", d.Config)...)
 	var out, errs strings.Builder
@@ -180,7 +187,7 @@ func (d *drill) run(t *testing.T, args ...string) (string, int) {
 }
 
 // poll asks again and again until ok: every try runs a process, so it needs no pause.
-func poll(t *testing.T, within time.Duration, what string, ok func() bool) {
+func poll(t testing.TB, within time.Duration, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(within); time.Now().Before(end); {
 		if ok() {
@@ -190,9 +197,24 @@ func poll(t *testing.T, within time.Duration, what string, ok func() bool) {
 	t.Fatalf("no %s within %s", what, within)
 }
 
-func mustJSON(t *testing.T, text string, into any) {
+func mustJSON(t testing.TB, text string, into any) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(text), into); err != nil {
 		t.Fatalf("not JSON: %v\n%s", err, text)
 	}
+}
+
+// However the launcher ends, the simulated service ends with it.
+func TestTheDrillDiesWithALauncherThatIsKilled(t *testing.T) {
+	d := startHeadless(t, binaries(t), "quiet")
+	if err := d.launcher.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	poll(t, 20*time.Second, "end of the drill", func() bool {
+		conn, err := net.DialTimeout("tcp", strings.TrimPrefix(d.Prometheus, "http://"), time.Second)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return errors.Is(err, syscall.ECONNREFUSED)
+	})
 }

@@ -17,19 +17,27 @@ import (
 
 // terminal is a program on a pseudo-terminal with an emulator that reads what it draws.
 type terminal struct {
-	t    *testing.T
+	t    testing.TB
 	cmd  *exec.Cmd
 	tty  *os.File
 	emu  *vt.Emulator
 	done chan struct{} // closed when the program's output ended
 
+	pressed int // keys that were timed
+
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced whenever the screen changed
-	raw     int           // bytes written by the program
+	writes  []write       // what the program wrote, oldest first
+}
+
+// write is one piece of output as it came off the line.
+type write struct {
+	at time.Time
+	n  int
 }
 
 // openTerminal starts the program at the given size and stops it when the test ends.
-func openTerminal(t *testing.T, cols, rows int, env []string, name string, args ...string) *terminal {
+func openTerminal(t testing.TB, cols, rows int, env []string, name string, args ...string) *terminal {
 	t.Helper()
 	cmd := exec.CommandContext(context.Background(), name, args...)
 	cmd.Env = append(append(os.Environ(), "TERM=xterm-256color", "COLORTERM=truecolor", "LC_ALL=C.UTF-8"), env...)
@@ -67,9 +75,10 @@ func openTerminal(t *testing.T, cols, rows int, env []string, name string, args 
 		buf := make([]byte, 32<<10)
 		for {
 			n, err := tty.Read(buf)
+			at := time.Now()
 			if n > 0 {
 				s.mu.Lock()
-				s.raw += n
+				s.writes = append(s.writes, write{at, n})
 				_, _ = s.emu.Write(buf[:n])
 				close(s.changed)
 				s.changed = make(chan struct{})
