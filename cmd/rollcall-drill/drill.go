@@ -25,6 +25,7 @@ const (
 	historyStep   = time.Minute
 	scrapeEvery   = 15 * time.Second
 	warmUp        = 10 * time.Minute // before the start, simulated request by request
+	flushEvery    = 20 * time.Second // of that, so that no exporter's queue overflows
 	warmShare     = 0.05             // of those requests are sent as traces, some nine hundred
 	tracesPerWall = 55.0             // requests a second that are sent as traces at most
 	peakRequests  = 38.0             // a second of service time
@@ -181,6 +182,9 @@ func (d *drill) past(ctx context.Context) error {
 		if err := d.second(); err != nil { //nolint:contextcheck // a scrape is written whole, whatever ends meanwhile
 			return err
 		}
+		if d.engine.Now().Sub(d.clock.start)%flushEvery == 0 {
+			d.flushTraces(ctx)
+		}
 	}
 	d.sink.Logs.Patient = false
 	d.say.progress(0.99, what)
@@ -191,6 +195,20 @@ func (d *drill) past(ctx context.Context) error {
 	}
 	d.log.Info("past simulated", "took", time.Since(begun))
 	return ctx.Err()
+}
+
+// flushTraces waits until the endpoint has what was sent so far. The minutes before
+// the start go by faster than an exporter's queue drains, and a full queue drops:
+// a drill would then begin with requests missing.
+func (d *drill) flushTraces(ctx context.Context) {
+	if d.sink.Traces == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := d.sink.Traces.Flush(ctx); err != nil {
+		d.log.Warn("traces from before the start", "error", err)
+	}
 }
 
 // second lives through one second of service time and scrapes when it is due.
