@@ -158,15 +158,16 @@ func (d *diary) run() {
 	for ending := false; !ending; {
 		var again <-chan time.Time
 		if d.whyNot() != "" {
-			t := time.NewTimer(d.retry)
-			defer t.Stop()
-			again = t.C
+			again = time.After(d.retry)
 		}
 		select {
 		case <-d.wake:
 		case <-again:
 		case <-d.stop:
 			ending = true
+			d.opening.Lock()
+			d.tried = time.Time{} // the last attempt is a real one
+			d.opening.Unlock()
 		}
 		for d.flush() {
 		}
