@@ -28,7 +28,8 @@ type tester struct {
 	wall, now time.Time
 }
 
-func (c *tester) Now() time.Time                       { c.mu.Lock(); defer c.mu.Unlock(); return c.now }
+func (c *tester) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.now }
+
 func (c *tester) Wall() time.Time                      { c.mu.Lock(); defer c.mu.Unlock(); return c.wall }
 func (c *tester) ToWall(d time.Duration) time.Duration { return d }
 func (c *tester) add(d time.Duration) {
