@@ -239,8 +239,8 @@ func TestAWriteThatHangsIsUncertainAndNotRepeated(t *testing.T) {
 	}))
 	t.Cleanup(srv.Close)
 	t.Cleanup(func() { close(release) })
-	d := dial(t, srv.URL, 500*time.Millisecond)
-	is(t, d.Set(t.Context(), "v13", "v14"), ErrUncertain, "no answer within 500ms", "v14 is live now")
+	d := dial(t, srv.URL, 2*time.Second)
+	is(t, d.Set(t.Context(), "v13", "v14"), ErrUncertain, "no answer within 2s", "v14 is live now")
 	if len(puts) != 1 {
 		t.Errorf("the write was sent %d times", len(puts))
 	}
