@@ -18,6 +18,7 @@ func env(kv ...string) Env {
 }
 
 func TestMistakesCarryTheirPlaceAndARemedy(t *testing.T) {
+	const prom = "prometheus: {url: http://h:9090}\n"
 	const ok = "prometheus: {url: http://127.0.0.1:9090}\nservices: {a: {scope: 'job=\"a\"'}}\n"
 	for _, tc := range []struct{ name, text, want string }{
 		{"an unknown key at the top", "promethus: {url: x}\n" + ok, `rollcall.yaml:1:1: unknown key "promethus" at the top level; did you mean "prometheus"?`},
@@ -63,6 +64,18 @@ func TestMistakesCarryTheirPlaceAndARemedy(t *testing.T) {
 		{"a negative price", "prices: {m: {input: -1}}\n" + ok, `rollcall.yaml:1:10: prices.m is negative`},
 		{"control bytes in a key", "\"a\\e[31m\": 1\n" + ok, `unknown key "a\x1b[31m"`},
 		{"several mistakes", "a1: 1\nb2: 2\n" + ok, `(and 1 more)`},
+		{"an unknown component", "services:\n  a:\n    components:\n      promt: {driver: exec}\n" + prom, `rollcall.yaml:4:7: "promt" is no component; there are prompt, model, tools, index, policy`},
+		{"an unknown key of a pin", "services:\n  a:\n    components: {prompt: {drvier: http}}\n" + prom, `rollcall.yaml:3:27: unknown key "drvier" under "services.a.components.prompt"; did you mean "driver"?`},
+		{"an unknown driver", "services:\n  a:\n    components: {prompt: {driver: ftp}}\n" + prom, `services.a.components.prompt.driver "ftp" is not known; it can be exec, http or file`},
+		{"a pin without its address", "services:\n  a:\n    components:\n      prompt: {driver: http}\n" + prom, `rollcall.yaml:4:7: services.a.components.prompt.url is missing`},
+		{"a key of another driver", "services:\n  a:\n    components: {prompt: {driver: http, url: 'http://h', get: [x]}}\n" + prom, `services.a.components.prompt.get belongs to driver exec; this one is http`},
+		{"a set that does not compare", "services:\n  a:\n    components: {model: {driver: exec, get: [x], set: [x, $VERSION]}}\n" + prom, `services.a.components.model.set has no $CURRENT; the command must move the version only while it is $CURRENT`},
+		{"a variable that nobody fills", "services:\n  a:\n    components: {model: {driver: exec, get: [x, $NAME], set: [x, $VERSION, $CURRENT]}}\n" + prom, `services.a.components.model.get: $NAME is not replaced here; this command gets no variables`},
+		{"a file without a key", "services:\n  a:\n    components: {index: {driver: file, path: x.yaml}}\n" + prom, `services.a.components.index.key is missing; say where the version stands`},
+		{"evals that write no result", "services:\n  a:\n    evals: {run: [x], format: promptfoo}\n" + prom, `services.a.evals.run has no $RESULT`},
+		{"a share over one", "services:\n  a:\n    evals: {run: [x], pass_rate: 95}\n" + prom, `services.a.evals.pass_rate 95 is no share; write 0.95`},
+		{"a secret in a header of a pin", "services:\n  a:\n    components: {prompt: {driver: http, url: 'http://h', headers: {Authorization: x}}}\n" + prom, `services.a.components.prompt.headers: Authorization is a secret`},
+		{"a mistake in the rehearsal", "services:\n  a:\n    rehearsal:\n      features: {driver: file}\n" + prom, `services.a.rehearsal.features.driver "file" is not known; it can be exec or http`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := Parse("rollcall.yaml", []byte(tc.text), env())
@@ -134,8 +147,9 @@ services:
     scope: 'namespace="prod", job="a"'
     logs: '{job="a"}'
     trace_service: assistant
-    components: {prompt: {driver: http, url: http://x}}
+    components: {prompt: {driver: http, url: http://x}, index: {driver: file, path: pins.yaml, key: v}}
     evals: {run: [make, evals]}
+    rehearsal: {components: {prompt: {driver: file, path: VERSION}}}
 `
 	f, err := Parse(filepath.Join(dir, "rollcall.yaml"), []byte(text), env("PROM", "http://h:9090", "LOKI_PW", "pw"))
 	if err != nil {
@@ -156,6 +170,10 @@ services:
 	check(f.Traces.Retention.Or(0) == 72*time.Hour, "days are durations")
 	check(f.Clock.Speed == 10, "the clock is read")
 	check(strings.Join(f.Names(), " ") == "a b", "services are sorted")
+	a := f.Services["a"]
+	check(a.Components["index"].Path == filepath.Join(dir, "pins.yaml"), "files of pins are relative to the configuration")
+	check(a.Rehearsal.Components["prompt"].Path == filepath.Join(dir, "VERSION"), "those of rehearsals too")
+	check(a.Components["prompt"].HTTP.FollowRedirects, "HTTP defaults hold for pins")
 	check(f.UI.SlowLink && f.UI.Color == "never" && f.UI.ASCII == "auto", "the look is read")
 }
 
