@@ -37,7 +37,7 @@ type Theme struct {
 // Glyphs are the characters that differ between UTF-8 and ASCII.
 type Glyphs struct {
 	OK, Watch, Bad, NoTraffic, NotExposed, Unreachable, Learning string
-	Ellipsis, AtLeast, Times, Arrow, Mark, Cursor, Dot           string
+	Ellipsis, Times, Arrow, Mark, Cursor, Dot                    string
 	Spark                                                        []rune // lowest to highest
 	Border                                                       lipgloss.Border
 }
@@ -103,14 +103,14 @@ func (t *Theme) Verdict(v sources.Verdict) (string, lipgloss.Style) {
 
 var unicodeGlyphs = Glyphs{
 	OK: "●", Watch: "◐", Bad: "▲", NoTraffic: "○", NotExposed: "–", Unreachable: "?", Learning: "…",
-	Ellipsis: "…", AtLeast: "≥", Times: "×", Arrow: "→", Mark: "◆", Cursor: "›", Dot: "·",
+	Ellipsis: "…", Times: "×", Arrow: "→", Mark: "◆", Cursor: "›", Dot: "·",
 	Spark:  []rune("▁▂▃▄▅▆▇█"),
 	Border: lipgloss.RoundedBorder(),
 }
 
 var asciiGlyphs = Glyphs{
 	OK: "*", Watch: "~", Bad: "!", NoTraffic: "o", NotExposed: "-", Unreachable: "?", Learning: ".",
-	Ellipsis: "..", AtLeast: ">=", Times: "x", Arrow: "->", Mark: "^", Cursor: ">", Dot: "|",
+	Ellipsis: "..", Times: "x", Arrow: "->", Mark: "^", Cursor: ">", Dot: "|",
 	Spark:  []rune("_.-=*#"),
 	Border: lipgloss.ASCIIBorder(),
 }
