@@ -15,6 +15,7 @@ import (
 	"rollcall/cmd/rollcall/config"
 	"rollcall/sources"
 	"rollcall/sources/loki"
+	"rollcall/sources/redact"
 	"rollcall/store/journal"
 )
 
@@ -79,6 +80,36 @@ func newMirror(cfg *config.File, clock sources.Clock, log *slog.Logger, client *
 			}
 			return then.Now()
 		},
+	}, nil
+}
+
+// mirrorAlone mirrors the journal while no console does, until ctx ends; stop
+// waits for it.
+func mirrorAlone(ctx context.Context, cfg *config.File, clock sources.Clock, log *slog.Logger, redactor *redact.Redactor) (stop func() error, err error) {
+	if cfg.Loki == nil {
+		return func() error { return nil }, nil
+	}
+	client, err := loki.New(*cfg.Loki, loki.Options{Clock: clock, Redactor: redactor, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	d := openDiary(cfg, clock, log, redactor, "collect") //nolint:contextcheck // what is begun in the journal is finished
+	m, err := newMirror(cfg, clock, log, client, d.read)
+	if err != nil {
+		client.Close()
+		return nil, err
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if m != nil {
+			m.run(ctx)
+		}
+	}()
+	return func() error {
+		<-ended
+		client.Close()
+		return d.close()
 	}, nil
 }
 
