@@ -277,20 +277,29 @@ func (l *linting) whole() {
 	if !has(func(s *Step) bool { return s.Phase == Abort }) {
 		l.say(top, "there is no way back; add ## Abort with the steps that undo what was done, or one that says whom to call")
 	}
-	var least time.Duration
-	for i := range l.rb.Steps {
-		s := &l.rb.Steps[i]
-		if s.Phase == Abort {
-			continue
-		}
-		least += s.Wait
-		if s.Check != nil {
-			least += s.Check.InitialDelay + time.Duration(s.Check.ConsecutivePass-1)*s.Check.Interval
-		}
-	}
+	least := leastTime(l.rb.Steps)
 	if l.rb.MaxDuration > 0 && least > l.rb.MaxDuration {
 		l.say(l.at("front.max_duration"), "max_duration %s is shorter than the delays of the steps, which take %s", short(l.rb.MaxDuration), short(least))
 	}
+}
+
+// leastTime is how long the steps wait even when everything passes at once. A
+// check's delay counts from the last write.
+func leastTime(steps []Step) time.Duration {
+	var total, written time.Duration
+	for i := range steps {
+		s := &steps[i]
+		switch {
+		case s.Phase == Abort:
+		case s.Kind == Wait:
+			total += s.Wait
+		case s.Kind == Command && s.Effect == Write:
+			written = total
+		case s.Check != nil:
+			total = max(total, written+s.Check.InitialDelay) + time.Duration(s.Check.ConsecutivePass-1)*s.Check.Interval
+		}
+	}
+	return total
 }
 
 func (l *linting) notices() {

@@ -42,7 +42,7 @@ func (b *block) place(p *token.Position) place {
 		return b.start()
 	}
 	at := b.at[min(max(p.Line-1, 0), len(b.at)-1)]
-	return place{line: at.line, col: at.col + max(p.Column-1, 0)}
+	return place{line: at.line, col: max(1, at.col+p.Column-1)}
 }
 
 func (b *block) start() place {
@@ -374,7 +374,13 @@ var placePrefix = regexp.MustCompile(`^\[\d+:\d+\] `)
 // oneLine keeps the first line of a library's message.
 func oneLine(s string) string {
 	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
-	return placePrefix.ReplaceAllString(strings.TrimSpace(s), "")
+	s = placePrefix.ReplaceAllString(strings.TrimSpace(s), "")
+	return strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, strings.ReplaceAll(s, "\t", "tab"))
 }
 
 func shorten(s string) string {
