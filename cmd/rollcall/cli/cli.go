@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rollcall/cmd/rollcall/config"
+	"rollcall/runbooks"
 	"rollcall/sources"
 	"rollcall/tui/pane"
 )
@@ -94,7 +95,9 @@ type Program struct {
 	Drill Driller
 	// Redactor builds the filter of `redact`.
 	Redactor func(cfg *config.File) (Redactor, error)
-	Version  Version
+	// Rehearsals returns the last successful rehearsal of each runbook; nil when there is no journal to ask.
+	Rehearsals func(ctx context.Context, cfg *config.File) (map[string]runbooks.Rehearsal, error)
+	Version    Version
 }
 
 // ConsoleStart is what the console opens with.
@@ -233,6 +236,7 @@ func (p *Program) root() *cobra.Command {
 	cmd.AddCommand(
 		p.statusCommand(o), p.requestCommand(o), p.requestsCommand(o), p.logsCommand(o), p.changesCommand(o),
 		p.doctorCommand(o), p.collectCommand(o), p.drillCommand(o), p.redactCommand(o), p.versionCommand(o),
+		p.runbookCommand(o),
 	)
 	cmd.SetOut(p.Out) // before completion, which keeps the writer it finds
 	cmd.SetErr(p.Err)
