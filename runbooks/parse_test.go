@@ -166,7 +166,7 @@ func TestEveryMistakeNamesItsPlaceAndRemedy(t *testing.T) {
 		{"a duration without a unit", "max_duration: 30m", "max_duration: 30", `rb.md:7:15: max_duration: "30" is not a duration; write it like 15s, 10m, 6h or 7d`},
 		{"an empty value", "max_duration: 30m", "max_duration:", "rb.md:7:14: max_duration is empty; give it a value or remove it"},
 		{"an anchor", "title: A small one", "title: &x A small one", "rb.md:4:8: title uses an anchor, alias or tag; write the value out, so that everybody reads the same"},
-		{"a key twice", "id: small", "id: small\nid: other", `rb.md:4:1: not valid YAML: mapping key "id" already defined at [2:1]`},
+		{"a key twice", "id: small", "id: small\nid: other", `rb.md:4:1: not valid YAML: mapping key "id" already defined in line 3`},
 		{"a variable in small letters", "  BAD:", "  bad:", `rb.md:10:3: variable "bad" is not a name; use capital letters, digits and underscores, such as BAD`},
 		{"a variable that commands rely on", "  GOOD:", "  PATH:", "rb.md:11:3: variable PATH would hide one that commands rely on; choose another name"},
 		{"a variable from two places", "{suspect: prompt, else", "{suspect: prompt, value: v1, else", "rb.md:10:9: vars.BAD needs exactly one of suspect, run, value and ask; put the next best under else"},

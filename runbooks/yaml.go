@@ -118,7 +118,13 @@ func (r *reader) syntax(err error) {
 	at, msg := r.block.start(), err.Error()
 	var y yaml.Error
 	if errors.As(err, &y) {
-		msg = y.GetMessage()
+		msg = otherPlace.ReplaceAllStringFunc(y.GetMessage(), func(m string) string {
+			var p token.Position
+			if _, err := fmt.Sscanf(m, "at [%d:%d]", &p.Line, &p.Column); err != nil {
+				return m
+			}
+			return fmt.Sprintf("in line %d", r.block.place(&p).line)
+		})
 		if t := y.GetToken(); t != nil {
 			at = r.block.place(t.Position)
 			if strings.Contains(t.Origin, "\t") {
@@ -368,6 +374,9 @@ func join(path, key string) string {
 	}
 	return path + "." + key
 }
+
+// otherPlace is a second place that a message names, within the block.
+var otherPlace = regexp.MustCompile(`at \[\d+:\d+\]`)
 
 var placePrefix = regexp.MustCompile(`^\[\d+:\d+\] `)
 
