@@ -34,6 +34,7 @@ type File struct {
 	Mapping    Mapping             `yaml:"mapping"`
 	Prices     map[string]Price    `yaml:"prices"`
 	UI         UI                  `yaml:"ui"`
+	Runbooks   Runbooks            `yaml:"runbooks"`
 	Services   map[string]Service  `yaml:"services"`
 }
 
@@ -120,6 +121,7 @@ func (f *File) fill(dir string, env Env) {
 			*v = "auto"
 		}
 	}
+	f.fillRunbooks(dir, env)
 	f.fillServices(dir)
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -237,4 +238,32 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("the error is not one clean line: %q", err)
 		}
 	})
+}
+
+func TestFoldersOfRunbooksCountFromTheConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	beside := filepath.Join(dir, "runbooks")
+	text := []byte("runbooks: {dirs: [ours, /srv/runbooks]}\nprometheus: {url: http://127.0.0.1:9090}\nservices: {a: {}}\n")
+	parse := func() []string {
+		t.Helper()
+		cfg, err := Parse(filepath.Join(dir, "rollcall.yaml"), text, env("HOME", dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg.Runbooks.Dirs
+	}
+	want := []string{filepath.Join(dir, "ours"), "/srv/runbooks"}
+	if got := parse(); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if err := os.Mkdir(beside, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got := parse(); !slices.Equal(got, append(want, beside)) {
+		t.Errorf("%v does not end with the folder beside the file", got)
+	}
+	_, err := Parse("rollcall.yaml", []byte("runbooks: {dirs: ['']}\n"+string(text[len("runbooks: {dirs: [ours, /srv/runbooks]}\n"):])), env("HOME", dir))
+	if err == nil || !strings.Contains(err.Error(), "rollcall.yaml:1:19: runbooks.dirs[0] is empty; name a folder or remove it") {
+		t.Errorf("%v", err)
+	}
 }
