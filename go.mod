@@ -21,7 +21,10 @@ require (
 	go.opentelemetry.io/collector/receiver/otlpreceiver v0.165.0
 )
 
-require golang.org/x/crypto v0.58.0 // indirect
+require (
+	github.com/yuin/goldmark v1.8.7 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
+)
 
 require (
 	github.com/Microsoft/go-winio v0.6.4 // indirect
