@@ -33,6 +33,7 @@ type File struct {
 	Mapping    Mapping             `yaml:"mapping"`
 	Prices     map[string]Price    `yaml:"prices"`
 	UI         UI                  `yaml:"ui"`
+	Incidents  Incidents           `yaml:"incidents"`
 	Services   map[string]Service  `yaml:"services"`
 }
 
