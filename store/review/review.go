@@ -293,7 +293,7 @@ func Build(ctx context.Context, id string, d Deps) (*Review, error) {
 	b.times()
 	b.severities()
 	b.header(ctx)
-	b.timeline()
+	b.r.Timeline = Timeline(b.all, b.inc.ID)
 	b.changes(ctx)
 	b.runs(ctx)
 	b.signals()

@@ -72,14 +72,15 @@ func (d data) formatted(name string, unit sources.Unit) string {
 // watcher is who records what nobody did: alerts and changes.
 const watcher = "rollcall"
 
-// timeline turns entries into lines. Alike ones that follow each other are one
-// line that cites the first and the last; what only the engine needs is left out.
-func (b *builder) timeline() {
-	rows := make([]Row, 0, len(b.all))
+// Timeline turns entries into lines. Alike ones that follow each other are one
+// line that cites the first and the last; what only the engine needs is left
+// out, and so are exports of other incidents than the one named.
+func Timeline(entries []journal.Entry, incident string) []Row {
+	rows := make([]Row, 0, len(entries))
 	merged := ""
-	for i := range b.all {
-		e := &b.all[i]
-		what, group := describe(e, b.inc.ID)
+	for i := range entries {
+		e := &entries[i]
+		what, group := describe(e, incident)
 		if what == "" {
 			continue
 		}
@@ -98,7 +99,7 @@ func (b *builder) timeline() {
 		merged = group
 		rows = append(rows, row)
 	}
-	b.r.Timeline = rows
+	return rows
 }
 
 // tail is what a line adds to the one before it: "quality: 1.3%" adds "1.3%".
