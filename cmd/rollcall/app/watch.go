@@ -342,7 +342,7 @@ type watched struct {
 func (a *App) newWatch(yields bool) *watch {
 	return &watch{
 		yields: yields,
-		cfg: a.cfg, clock: a.clock, of: map[string]*watched{}, queue: make(chan *signal.Snapshot, 1),
+		cfg:    a.cfg, clock: a.clock, of: map[string]*watched{}, queue: make(chan *signal.Snapshot, 1),
 		log: func(service string, err error) { a.log.Warn("not watched", "service", service, "err", err) },
 		make: func(service string) *watcher {
 			return &watcher{

@@ -30,10 +30,14 @@ var categoryMeans = map[journal.Category]string{
 }
 
 // SeverityMeans returns what each severity means, with the defaults for those not configured.
-func (i Incidents) SeverityMeans() map[journal.Severity]string { return merged(severityMeans, i.Severities) }
+func (i Incidents) SeverityMeans() map[journal.Severity]string {
+	return merged(severityMeans, i.Severities)
+}
 
 // CategoryMeans returns what each category means, with the defaults for those not configured.
-func (i Incidents) CategoryMeans() map[journal.Category]string { return merged(categoryMeans, i.Categories) }
+func (i Incidents) CategoryMeans() map[journal.Category]string {
+	return merged(categoryMeans, i.Categories)
+}
 
 func merged[K ~string](defaults map[K]string, own map[string]string) map[K]string {
 	out := make(map[K]string, len(defaults))
