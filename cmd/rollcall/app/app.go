@@ -91,7 +91,8 @@ func Open(ctx context.Context, cfg *config.File, o Options) (*App, error) {
 	}
 	a.watch = a.newWatch(o.Once || o.Origin == "collect")
 	if !o.Once {
-		a.running.Go(func() { a.watch.run(ctx) })
+		watching := a.watch
+		a.running.Go(func() { watching.run(ctx) })
 	}
 	if !o.Once && a.loki != nil {
 		a.running.Go(func() { a.watchLoki(ctx) })
