@@ -111,10 +111,10 @@ func night() (*book, Deps) {
 	b.add(at("02:39:00"), journal.Noted, "INC-7", nil, "customers see raw JSON\nsupport was told")
 	e := b.add(at("02:40:00"), journal.Captured, "INC-7", m{"request": "req-1"}, "")
 	e.Artifacts = []journal.ArtifactRef{{ID: 1, Name: "request.json", Type: "application/json", Bytes: 512}}
-	b.add(at("02:41:00"), journal.RunStarted, "INC-7", m{"runbook": "rollback-prompt"}, "").Run = "RUN-3"
-	b.add(at("02:42:00"), journal.RunOutcome, "INC-7", m{"step": "apply", "status": "passed"}, "").Run = "RUN-3"
+	b.add(at("02:41:00"), journal.RunStarted, "INC-7", m{"runbook": "rollback-prompt", "steps": []m{{"name": "quality", "check": m{"signal": "schema_fail"}}}}, "v13 is the version before").Run = "RUN-3"
+	b.add(at("02:42:00"), journal.RunOutcome, "INC-7", m{"step": "apply", "status": "passed"}, "prompt v14 → v13").Run = "RUN-3"
 	for i, v := range []float64{.013, .012, .011} {
-		b.add(at("02:49:00").Add(time.Duration(i)*time.Minute), journal.RunSample, "INC-7", m{"step": "quality", "unit": "ratio", "sample": m{"value": v, "verdict": "passed"}}, "").Run = "RUN-3"
+		b.add(at("02:49:00").Add(time.Duration(i)*time.Minute), journal.RunSample, "INC-7", m{"step": "quality", "sample": m{"value": v, "verdict": "passed"}}, "").Run = "RUN-3"
 	}
 	b.add(at("02:52:00"), journal.IncidentUpdated, "INC-7", m{"mitigated": at("02:52:00")}, "")
 	b.add(at("02:52:05"), journal.SignalsSnapped, "INC-7", snap(SnapMitigated, "02:52:05", .012, .87), "")

@@ -78,13 +78,17 @@ const watcher = "rollcall"
 func Timeline(entries []journal.Entry, incident string) []Row {
 	rows := make([]Row, 0, len(entries))
 	merged := ""
+	known := unitsIn(entries)
 	for i := range entries {
 		e := &entries[i]
-		what, group := describe(e, incident)
+		what, group := known.describe(e, incident)
 		if what == "" {
 			continue
 		}
 		row := Row{Seq: e.Seq, At: utc(e.At), Kind: e.Kind, Actor: e.Actor, What: what, Text: e.Text, Artifacts: e.Artifacts}
+		if e.Kind == journal.RunStarted || e.Kind == journal.RunOutcome {
+			row.Text = "" // output, which the run itself shows
+		}
 		if e.Origin == "collect" {
 			row.Actor = watcher
 		}
@@ -112,7 +116,7 @@ func tail(what string) string {
 
 // describe says an entry in words; empty leaves it out. Entries of one group
 // that follow each other become one line.
-func describe(e *journal.Entry, incident string) (what, group string) {
+func (u *units) describe(e *journal.Entry, incident string) (what, group string) {
 	d := dataOf(e)
 	switch e.Kind {
 	case journal.IncidentOpened:
@@ -130,7 +134,7 @@ func describe(e *journal.Entry, incident string) (what, group string) {
 	case journal.RunProcess:
 		return "", ""
 	case journal.RunSample:
-		return sample(e, d)
+		return u.sample(e, d)
 	case journal.RunAnswer:
 		return join(e.Run, "answered", quoted(answer(d)), prefixed("at ", step(d))), ""
 	case journal.RunOutcome:
@@ -138,6 +142,16 @@ func describe(e *journal.Entry, incident string) (what, group string) {
 		return join(e.Run, step(d), or(d.str("status", "outcome"), "ended")) + prefixed(": ", why), ""
 	case journal.RunEnded:
 		return join(e.Run, or(d.str("outcome", "status"), "ended")) + prefixed(": ", d.str("why")), ""
+	case "run.asked":
+		return "", "" // the answer says the same
+	case "run.resumed":
+		return join(e.Run, "was taken up again"), ""
+	case "run.detached":
+		return join(e.Run, "was left and can be resumed", prefixed("at ", step(d))), ""
+	case "run.held":
+		return join(e.Run, "watched", step(d), "after its end:", d.str("status")) + prefixed(", ", d.str("why")), ""
+	case journal.Lost:
+		return join(d.str("entries"), "entries were lost: the journal could not be written"), ""
 	case journal.AlertFiring:
 		return alert(d), ""
 	case journal.AlertResolved:
@@ -222,16 +236,53 @@ func runStarted(e *journal.Entry, d data) string {
 	return what
 }
 
-func sample(e *journal.Entry, d data) (what, group string) {
+// units says in which unit the samples of a run are: entries name only the step,
+// the run's beginning its signal, and the snapshots that signal's unit.
+type units struct {
+	signal map[string]string // by run and step
+	unit   map[string]sources.Unit
+}
+
+func unitsIn(entries []journal.Entry) *units {
+	u := &units{map[string]string{}, map[string]sources.Unit{}}
+	for i := range entries {
+		e := &entries[i]
+		switch e.Kind {
+		case journal.RunStarted:
+			steps, _ := dataOf(e)["steps"].([]any)
+			for _, s := range steps {
+				if m, ok := s.(map[string]any); ok {
+					u.signal[e.Run+"/"+data(m).str("name")] = data(m).in("check").str("signal")
+				}
+			}
+		case journal.AlertFiring:
+			d := dataOf(e)
+			u.unit[d.str("signal")] = sources.Unit(d.str("unit"))
+		case journal.SignalsSnapped:
+			if snap, ok := SnapIn(e); ok {
+				for _, s := range snap.Signals {
+					u.unit[s.Signal] = s.Unit
+				}
+			}
+		}
+	}
+	return u
+}
+
+func (u *units) sample(e *journal.Entry, d data) (what, group string) {
 	s := d
 	if in := d.in("sample"); in != nil {
 		s = in
 	}
+	name := or(step(d), "check")
 	value := "no value"
 	if n := s.num("value"); n.OK {
-		value = sources.Unit(or(d.str("unit"), s.str("unit"))).Format(n.V)
+		unit := sources.Unit(d.str("unit"))
+		if unit == "" {
+			unit = u.unit[u.signal[e.Run+"/"+name]]
+		}
+		value = unit.Format(n.V)
 	}
-	name := or(step(d), "check")
 	return join(e.Run, "measured", name) + ": " + join(value, s.str("verdict")), e.Run + "/" + name
 }
 

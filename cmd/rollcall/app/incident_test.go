@@ -1,13 +1,18 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"rollcall/runbooks"
+	"rollcall/runbooks/run"
 	"rollcall/sources"
 	"rollcall/sources/signal"
 	"rollcall/store/journal"
@@ -216,5 +221,56 @@ func TestATraceOfThousandsOfSpansIsCapturedWithinBounds(t *testing.T) {
 	}
 	if got["prompt.txt"] != "# system (a)\nbe kind\n\n# prompt user (b)\nhello\n\n" || got["response.txt"] != "# response (c)\n{\n\n" {
 		t.Errorf("what was said is %q", got)
+	}
+}
+
+func TestARunBecomesTickedBoxesWithItsSamples(t *testing.T) {
+	s := &run.State{ID: "RUN-3", Runbook: "rollback-prompt", Outcome: run.Succeeded, Actor: "ana", Target: run.Target{Rehearsal: true}, Vars: []run.Value{{Name: "BAD", Value: "v14", From: "suspect prompt"}}}
+	check := run.Step{Status: run.Passed, Samples: []run.Sample{{Value: sources.N(.013), Usual: sources.N(.012), Verdict: run.Passed}}}
+	check.Name, check.Phase, check.Check = "quality", runbooks.Verify, &runbooks.Check{Signal: "schema_fail"}
+	loud := run.Step{Status: run.Failed, Omitted: 5}
+	loud.Name = "apply"
+	for i := range outputKept + 3 {
+		loud.Output = append(loud.Output, run.Line{Text: fmt.Sprint("line ", i)})
+	}
+	s.Steps = []run.Step{loud, check}
+	r := reviewRun(s)
+	if r.ID != "RUN-3" || !r.Rehearsal || r.Outcome != "succeeded" || r.Vars[0].Value != "v14" || len(r.Steps) != 2 {
+		t.Errorf("the run is %+v", r)
+	}
+	if st := r.Steps[0]; len(st.Output) != outputKept || st.Output[outputKept-1] != "line 22" || st.Omitted != 8 {
+		t.Errorf("the newest lines are kept, the others counted: %+v", st)
+	}
+	if st := r.Steps[1]; st.Unit != sources.Ratio || len(st.Samples) != 1 || st.Samples[0].Verdict != "passed" || st.Status != "passed" {
+		t.Errorf("the check is %+v", st)
+	}
+}
+
+func TestTheCollectorWatchesWhileNoConsoleDoes(t *testing.T) {
+	asked := make(chan struct{})
+	var once sync.Once
+	cfg := servers(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/query") {
+			once.Do(func() { close(asked) })
+		}
+		emptyProm(w, r)
+	}, lokiLines())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- Collect(ctx, cfg, func(string, string, string) {}) }()
+	select {
+	case <-asked:
+	case err := <-done:
+		t.Fatalf("the collector ended: %v", err)
+	case <-ctx.Done():
+		t.Fatal("the collector looks at no signal")
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if ok, err := newLease(cfg.State, "assistant", time.Minute, true).take(time.Now()); !ok || err != nil {
+		t.Errorf("a collector that ended still watches: %v, %v", ok, err)
 	}
 }

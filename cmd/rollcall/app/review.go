@@ -24,7 +24,7 @@ func (a *App) Review(ctx context.Context, id string) (*review.Review, error) {
 		return nil, err
 	}
 	return review.Build(ctx, id, review.Deps{
-		Journal: j, Runs: a.reviewRuns(), Affected: a.affected, Changes: a.reviewChanges,
+		Journal: j, Runs: a.reviewRuns(id), Affected: a.affected, Changes: a.reviewChanges,
 		Severities: a.cfg.Incidents.SeverityMeans(), Categories: a.cfg.Incidents.CategoryMeans(), Now: a.clock.Now(),
 	})
 }
@@ -81,14 +81,18 @@ type runner interface {
 	Runs(ctx context.Context, service string) ([]run.State, error)
 }
 
-// reviewRuns reads runs for a review; nil when this App has no engine.
-func (a *App) reviewRuns() func(context.Context, string) (review.Run, error) {
+// reviewRuns reads the runs of an incident for its review; nil when this App has no engine.
+func (a *App) reviewRuns(incident string) func(context.Context, string) (review.Run, error) {
 	engine, ok := any(a).(runner)
 	if !ok {
 		return nil
 	}
 	return func(ctx context.Context, id string) (review.Run, error) {
-		list, err := engine.Runs(ctx, "")
+		inc, err := a.Incident(ctx, incident)
+		if err != nil {
+			return review.Run{}, err
+		}
+		list, err := engine.Runs(ctx, inc.Service)
 		if err != nil {
 			return review.Run{}, err
 		}
