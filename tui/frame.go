@@ -121,7 +121,7 @@ func (m *Model) screen() string {
 	m.link.drew(m.wall().Sub(began))
 	s := clean(strings.Join(lines[:min(len(lines), m.height)], "\n"))
 	if m.theme.Options.ASCII {
-		s = asciiOnly(s)
+		s = widget.ASCII(s)
 	}
 	return s
 }

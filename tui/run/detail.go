@@ -87,6 +87,12 @@ func (p *Pane) detailHead(c pane.Context, st *run.Step, w, h int) []string {
 	for _, l := range scriptLines(st.Script, n) {
 		out = append(out, t.Dim.Render(ansi.Truncate(kit.Line("$ "+l, w), w, t.Glyphs.Ellipsis)))
 	}
+	if rc := st.Reconcile; rc != nil && h >= 14 && (st.Status == run.Waiting || st.Status == run.Running) {
+		words := "If it is cut off, " + strings.Join(rc.Run, " ") + " decides: done when " + rc.Done + ", not done when " + rc.NotDone + ", else a person looks."
+		for _, l := range kit.Wrap(words, w) {
+			out = append(out, t.Dim.Render(l))
+		}
+	}
 	if st.Check != nil && h >= 10 {
 		for _, l := range kit.Wrap(sentenceOf(st.Check), w) {
 			out = append(out, t.Dim.Render(l))

@@ -156,7 +156,7 @@ func (p *Pane) planView(c pane.Context) string {
 	if left := len(body) - p.planTop.Top - h; left > 0 {
 		lines[h-1] = " " + c.Theme.Dim.Render(fmt.Sprintf("%s %d more lines, pgdn scrolls", c.Theme.Glyphs.Ellipsis, left+1))
 	}
-	return widget.Block(strings.Join(append(lines, foot...), "\n"), c.Width, c.Height, c.Theme.Glyphs.Ellipsis)
+	return kit.Screen(c, append(lines, foot...))
 }
 
 func (p *Pane) planBody(c pane.Context) []string {

@@ -33,7 +33,7 @@ func (p *Pane) View(c pane.Context) string {
 				words = append(words, "   "+t.Watch.Render(l))
 			}
 		}
-		return widget.Block(strings.Join(words, "\n"), c.Width, c.Height, t.Glyphs.Ellipsis)
+		return kit.Screen(c, words)
 	}
 	return p.planView(c)
 }
@@ -47,16 +47,18 @@ func (p *Pane) runView(c pane.Context) string {
 		list, detail := p.checklist(c, left, h, true), p.detail(c, c.Width-left-3, h)
 		bar := c.Theme.Dim.Render(c.Theme.Glyphs.Border.Left)
 		for i := range h {
-			lines = append(lines, widget.Fit(list[i], left, c.Theme.Glyphs.Ellipsis)+" "+bar+" "+detail[i])
+			lines = append(lines, widget.Fit(list[i].text, left, c.Theme.Glyphs.Ellipsis)+" "+bar+" "+detail[i])
 		}
 	} else {
 		n := p.listRows(h)
-		lines = append(lines, p.checklist(c, c.Width, n, false)...)
+		for _, l := range p.checklist(c, c.Width, n, false) {
+			lines = append(lines, l.text)
+		}
 		lines = append(lines, widget.Rule(c.Theme, "", "", c.Width, c.Theme.Dim))
 		lines = append(lines, p.detail(c, c.Width, max(0, h-n-1))...)
 	}
 	lines = append(lines[:min(len(lines), c.Height-len(foot))], foot...)
-	return widget.Block(strings.Join(lines, "\n"), c.Width, c.Height, c.Theme.Glyphs.Ellipsis)
+	return kit.Screen(c, lines)
 }
 
 // listRows is how many rows the compact checklist takes of h.
@@ -115,8 +117,14 @@ func (p *Pane) head(c pane.Context) []string {
 	return append(out, t.Dim.Render(strings.Repeat(t.Glyphs.Border.Top, c.Width)))
 }
 
+// listLine is a line of the checklist and the step that it shows; -1 for none.
+type listLine struct {
+	text string
+	step int
+}
+
 // checklist draws the steps in w×h; headings of the sections only where there is room for them.
-func (p *Pane) checklist(c pane.Context, w, h int, headings bool) []string {
+func (p *Pane) checklist(c pane.Context, w, h int, headings bool) []listLine {
 	t, s := c.Theme, p.state
 	nameW := 0
 	for i := range s.Steps {
@@ -124,7 +132,7 @@ func (p *Pane) checklist(c pane.Context, w, h int, headings bool) []string {
 	}
 	nameW = min(nameW, 18)
 	shown := p.shown()
-	var lines []string
+	var lines []listLine
 	var phase runbooks.Phase
 	at := 0
 	for i := range s.Steps {
@@ -134,20 +142,20 @@ func (p *Pane) checklist(c pane.Context, w, h int, headings bool) []string {
 		}
 		if headings && st.Phase != phase {
 			if phase != "" {
-				lines = append(lines, "")
+				lines = append(lines, listLine{"", -1})
 			}
-			lines = append(lines, " "+t.Title.Render(string(st.Phase)))
+			lines = append(lines, listLine{" " + t.Title.Render(string(st.Phase)), -1})
 		}
 		phase = st.Phase
 		if shown != nil && st.Name == shown.Name {
 			at = len(lines)
 		}
-		lines = append(lines, p.stepLine(c, i, w, nameW))
+		lines = append(lines, listLine{p.stepLine(c, i, w, nameW), i})
 	}
 	top := max(0, min(at-h/2, len(lines)-h))
-	out := append([]string(nil), kit.Window(lines, top, h)...)
+	out := append([]listLine(nil), kit.Window(lines, top, h)...)
 	for len(out) < h {
-		out = append(out, "")
+		out = append(out, listLine{"", -1})
 	}
 	return out
 }
@@ -288,12 +296,7 @@ func (p *Pane) click(c pane.Context, m tea.MouseClickMsg) {
 	if m.X >= w || m.Y < head || m.Y >= head+h {
 		return
 	}
-	line := ansi.Strip(p.checklist(c, w, h, wide)[m.Y-head])
-	for i := range p.state.Steps {
-		st := &p.state.Steps[i]
-		if f := strings.Fields(line); len(f) > 1 && (f[0] == st.Name || f[1] == st.Name || len(f) > 2 && f[2] == st.Name) && p.listed(st) {
-			p.picked, p.scroll = st.Name, 0
-			return
-		}
+	if i := p.checklist(c, w, h, wide)[m.Y-head].step; i >= 0 {
+		p.picked, p.scroll = p.state.Steps[i].Name, 0
 	}
 }

@@ -50,7 +50,7 @@ func (p *Pane) View(c pane.Context) string {
 		lines = append(lines, "")
 	}
 	lines = append(lines, p.detail(c, footHeight(c))...)
-	return widget.Block(strings.Join(lines, "\n"), c.Width, c.Height, c.Theme.Glyphs.Ellipsis)
+	return kit.Screen(c, lines)
 }
 
 // window is the first row that is drawn: the selected row, its heading and its reason are on the screen.
