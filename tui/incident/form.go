@@ -254,7 +254,7 @@ func (f *form) view(c pane.Context, busy bool) []string {
 		out = append(out, "   "+t.Dim.Render("Opening"+t.Glyphs.Ellipsis))
 	default:
 		out = append(out, "   "+t.Key.Render("enter")+t.Bright.Render("  open it")+t.Dim.Render("    ")+t.Key.Render("tab")+t.Plain.Render("  next field")+
-			t.Dim.Render("    ")+t.Key.Render("left/right")+t.Plain.Render("  choose")+t.Dim.Render("    ")+t.Key.Render("esc")+t.Plain.Render("  do not open one"))
+			t.Dim.Render("    ")+t.Key.Render("left/right")+t.Plain.Render("  choose")+t.Dim.Render("    ")+t.Key.Render("esc")+t.Plain.Render("  leave"))
 	}
 	return out
 }

@@ -65,8 +65,12 @@ func parse(text string) filter {
 	return f
 }
 
-// keeps tells whether an entry holds all words.
+// keeps tells whether an entry holds all words. Filters that were typed here hold
+// them all by themselves: they are found by their kind only.
 func (f *filter) keeps(e *journal.Entry) bool {
+	if e.Kind == journal.QueryTyped && len(f.ask.Kinds) == 0 && strings.Contains(string(e.Data), `"where":"journal"`) {
+		return false
+	}
 	hay := strings.ToLower(strings.Join([]string{string(e.Kind), e.Actor, e.Incident, e.Run, e.Text, string(e.Data)}, " "))
 	return !slices.ContainsFunc(f.words, func(w string) bool { return !strings.Contains(hay, w) })
 }

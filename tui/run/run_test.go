@@ -266,4 +266,3 @@ func TestLevelOf(t *testing.T) {
 		t.Error("a level was made of an unknown usual value")
 	}
 }
-

@@ -110,7 +110,7 @@ func (p *Pane) rows(c pane.Context) []row {
 // line draws an item: its name at the left, what is known about it in columns.
 func (p *Pane) line(c pane.Context, it *item) string {
 	t := c.Theme
-	nameW := min(40, max(24, c.Width/3))
+	nameW := min(40, max(29, c.Width/3))
 	idW := 0
 	if c.Width >= 100 {
 		idW = 24
@@ -167,7 +167,7 @@ func (p *Pane) line(c pane.Context, it *item) string {
 			more, moreStyle = more+", "+kit.Count(notices, "notice"), t.Watch
 		}
 	}
-	const wordW = 22
+	const wordW = 20
 	mark := "   "
 	selected := it.key == p.cursor
 	if selected {
@@ -213,7 +213,7 @@ func (p *Pane) detail(c pane.Context, h int) []string {
 	case it == nil:
 	case it.run != nil:
 		r := it.run
-		say(t.Bright, fmt.Sprintf("%s  %s, begun by %s at %s", r.ID, r.Title, r.Actor, kit.Moment(c, r.Began)))
+		say(t.Bright, fmt.Sprintf("%s  %s, begun by %s at %s", r.ID, r.Title, r.Actor, widget.Day(r.Began, c.Now, c.LocalTime)))
 		switch {
 		case r.Interrupted():
 			say(t.Watch, "Nobody drives it any more. Nothing runs until somebody resumes it; what had begun is looked at first and never repeated blindly.")
