@@ -67,6 +67,8 @@ func (p *Pane) Title(pane.Context) string {
 		return "Open an incident"
 	case p.inc != nil:
 		return p.inc.ID + "  " + p.inc.Title
+	case p.id == "":
+		return "Incident"
 	}
 	return p.id
 }
@@ -139,12 +141,11 @@ func (p *Pane) reset(c pane.Context, id string) {
 	*p = Pane{gen: p.gen, id: id, service: c.Service, follow: true}
 }
 
-// Refresh reads it again. Another service has other incidents: then the screen starts over.
+// Refresh reads it again. Another service has other incidents: then its open one is shown.
 func (p *Pane) Refresh(c pane.Context) tea.Cmd {
 	switch {
 	case p.service != c.Service:
-		p.reset(c, "")
-		return p.Open(c, nil)
+		p.reset(c, c.IncidentID())
 	case p.loading || c.Frozen && p.answered:
 		return nil
 	}
@@ -214,6 +215,7 @@ func (p *Pane) take(c pane.Context, a answer) tea.Cmd {
 	}
 	p.err = nil
 	if a.inc == nil {
+		p.answered = true
 		return nil // none is open: the form stays
 	}
 	var cmd tea.Cmd

@@ -52,6 +52,9 @@ func (p *Pane) words(c pane.Context) []string {
 		}
 		return append(out, "   "+t.Dim.Render("Asked again with the next refresh."))
 	}
+	if p.answered {
+		return []string{"", "   " + t.Plain.Render("No incident is open for "+kit.Line(p.service, 60)+"."), "   " + t.Dim.Render("I opens one, with what the verdict line says filled in.")}
+	}
 	return []string{"", "   " + t.Dim.Render("Reading "+p.id+t.Glyphs.Ellipsis)}
 }
 
@@ -109,7 +112,7 @@ func (p *Pane) head(c pane.Context) []string {
 	if p.review != "" {
 		out = append(out, " "+t.Dim.Render(widget.Fit("review", 10, ""))+t.Accent.Render(kit.Line(p.review, c.Width)))
 	}
-	return append(out, widget.Rule(t, t.Title.Render("Timeline"), t.Dim.Render(fmt.Sprintf("%d entries", len(p.entries))), c.Width, t.Dim), kit.EntryHead(c, c.Width))
+	return append(out, widget.Rule(t, t.Title.Render("Timeline"), t.Dim.Render(entries(len(p.entries))), c.Width, t.Dim), kit.EntryHead(c, c.Width))
 }
 
 // times are the moments of the incident in columns, each with how long after the beginning it was.
@@ -186,4 +189,11 @@ func (p *Pane) foot(c pane.Context) []string {
 
 func clip(st lipgloss.Style, s string, w int, tail string) string {
 	return st.Render(ansi.Truncate(kit.Line(s, w), max(1, w), tail))
+}
+
+func entries(n int) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return kit.Thousands(n) + " entries"
 }
