@@ -260,6 +260,26 @@ func (m *Model) incidentAge(inc *journal.Incident) time.Duration {
 	return now.Sub(inc.Opened)
 }
 
+// deskHits are the pieces of the frame that the mouse can press to act: the
+// suggestion at the end of the verdict row, and what goes on at the end of the duty row.
+func (m *Model) deskHits(verdictY, dutyY int) []hit {
+	var out []hit
+	if words := m.offerWords(); words != "" {
+		w := ansi.StringWidth(words) + 2
+		out = append(out, hit{m.width - 1 - w, verdictY, w, m.openRunbook})
+	}
+	if duty := m.dutyText(); duty != "" {
+		w := ansi.StringWidth(duty)
+		out = append(out, hit{m.width - 1 - w, dutyY, w, func() tea.Cmd {
+			if m.duty.open == nil && len(m.duty.runs) > 0 {
+				return m.open(pane.Run, m.duty.runs[0].ID)
+			}
+			return m.openIncident()
+		}})
+	}
+	return out
+}
+
 // dutyRow is the row of its own where the tab line has no room for what goes on.
 func (m *Model) dutyRow(text string) string {
 	return strings.Repeat(" ", max(0, m.width-ansi.StringWidth(text)-1)) + text + " "

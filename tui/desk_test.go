@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
 	"rollcall/runbooks/run"
@@ -101,6 +102,28 @@ func TestIOpensTheFormThenTheIncidentWithItsClock(t *testing.T) {
 	b.press("I")
 	if b.at() != pane.Incident {
 		t.Fatalf("I went to %s", b.at())
+	}
+}
+
+func TestTheMouseActsOnTheHeader(t *testing.T) {
+	b, _ := deskBench(t, 120, 36)
+	at := func(words string) {
+		t.Helper()
+		for y, l := range strings.Split(plainText(b.screen()), "\n") {
+			if i := strings.Index(l, words); i >= 0 {
+				b.send(tea.MouseClickMsg{Button: tea.MouseLeft, X: ansi.StringWidth(l[:i]), Y: y})
+				return
+			}
+		}
+		t.Fatalf("%q is not on the screen", words)
+	}
+	at("R roll back prompt")
+	b.shows("Plan: Roll back the prompt")
+	declare(b)
+	b.press("1")
+	at("INC-7 SEV2")
+	if b.at() != pane.Incident {
+		t.Fatalf("the click went to %s", b.at())
 	}
 }
 

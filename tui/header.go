@@ -360,6 +360,12 @@ func (m *Model) footer() string {
 			default:
 				s = "enter looks closer · 1–7 panes · g request by ID · : commands · ? keys"
 			}
+			if words := m.offerWords(); words != "" {
+				s = "R opens the runbook (" + words + ") · I opens an incident · " + s
+				if m.width < 116 {
+					s = "R opens the runbook · I an incident · enter looks closer · 1–7 panes · ? keys"
+				}
+			}
 			s = strings.Replace(s, "1–7", m.tabKeys(), 1)
 		}
 		if t.Options.ASCII {

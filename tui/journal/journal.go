@@ -96,7 +96,9 @@ func (p *Pane) Restore(c pane.Context, kept any) tea.Cmd {
 // Open reads the newest entries. Words as argument become the filter, a number
 // (int64) is the entry to show in full.
 func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
-	p.input.Close()
+	if !p.noting {
+		p.input.Close() // a note that has been begun is not thrown away
+	}
 	p.detail = nil
 	if p.service != c.Service {
 		p.forget()

@@ -127,7 +127,10 @@ func TestANoteGoesIntoTheOpenIncidentAndIsNotLostWhenItFails(t *testing.T) {
 	d.Shows("paging bo")
 	d.Desk.Fail = nil
 	d.Press("enter")
-	d.Until("the note is there", func() bool { e, ok := d.Desk.Last(journal.Noted); return ok && e.Text == "paging bo" && e.Incident == "INC-7" })
+	d.Until("the note is there", func() bool {
+		e, ok := d.Desk.Last(journal.Noted)
+		return ok && e.Text == "paging bo" && e.Incident == "INC-7"
+	})
 }
 
 func TestThePastShowsEntriesUntilThen(t *testing.T) {

@@ -3,6 +3,7 @@ package run
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
@@ -16,6 +17,10 @@ import (
 	"rollcall/tui/pane"
 	"rollcall/tui/widget"
 )
+
+// stalePlan is the age, in wall time, from which a plan is not started as it is:
+// what it found out may not hold any more.
+const stalePlan = 5 * time.Minute
 
 func (p *Pane) planKey(c pane.Context, k tea.KeyPressMsg) tea.Cmd {
 	if p.plan == nil {
@@ -32,6 +37,9 @@ func (p *Pane) planKey(c pane.Context, k tea.KeyPressMsg) tea.Cmd {
 		}
 		if p.sending || p.loading {
 			return nil
+		}
+		if age := c.Wall.Sub(p.made); age > stalePlan {
+			return tea.Batch(p.resolve(c), kit.Notice("The plan was "+widget.Age(age)+" old: its variables are resolved again. Look at them, then press enter.", true))
 		}
 		return p.start(c)
 	case key.Matches(k, keys.edit):

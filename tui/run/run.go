@@ -28,6 +28,7 @@ type Pane struct {
 
 	runbook string // of the plan
 	plan    *run.Plan
+	made    time.Time         // wall time when the plan was resolved
 	given   map[string]string // a person's values of variables
 	pickVar int
 	planTop kit.Scroll
@@ -151,6 +152,12 @@ func (p *Pane) reset(c pane.Context) {
 
 // Refresh takes up the watch where it ended; a plan is resolved anew only when asked.
 func (p *Pane) Refresh(c pane.Context) tea.Cmd {
+	if p.service != c.Service && p.id == "" && p.runbook != "" {
+		// What was resolved for one service must not be started while another is on the screen.
+		runbook := p.runbook
+		p.reset(c)
+		p.runbook, p.given = runbook, map[string]string{}
+	}
 	p.service = c.Service
 	switch {
 	case p.id != "":
@@ -250,7 +257,7 @@ func next(gen int, ch <-chan run.State) tea.Cmd {
 func (p *Pane) Update(c pane.Context, msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case planMsg:
-		p.takePlan(msg)
+		p.takePlan(c, msg)
 	case watchMsg:
 		return p.takeWatch(msg)
 	case stateMsg:
@@ -271,7 +278,7 @@ func (p *Pane) Update(c pane.Context, msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-func (p *Pane) takePlan(m planMsg) {
+func (p *Pane) takePlan(c pane.Context, m planMsg) {
 	if m.gen != p.gen {
 		return
 	}
@@ -282,7 +289,7 @@ func (p *Pane) takePlan(m planMsg) {
 		}
 		return
 	}
-	p.plan, p.err = m.plan, nil
+	p.plan, p.made, p.err = m.plan, c.Wall, nil
 	p.pickVar = max(0, min(p.pickVar, len(m.plan.Vars)-1))
 }
 
@@ -428,6 +435,9 @@ func (p *Pane) Keys() []key.Binding {
 	case p.state == nil:
 		enter := keys.enter
 		enter.SetHelp("enter", "start")
+		if p.plan != nil && len(p.plan.Missing()) > 0 {
+			enter.SetHelp("enter", "type "+p.plan.Missing()[0].Name)
+		}
 		move := keys.move
 		move.SetHelp("up/down", "choose a variable")
 		return []key.Binding{enter, keys.edit, move}

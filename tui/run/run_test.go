@@ -11,6 +11,7 @@ import (
 	"rollcall/store/journal"
 	"rollcall/tui/kit/panetest"
 	"rollcall/tui/pane"
+	"rollcall/tui/tuitest"
 )
 
 func newDriver(t *testing.T) *panetest.Driver {
@@ -74,6 +75,27 @@ func TestAPlanThatCannotBeMadeSaysWhyAndIsTriedAgain(t *testing.T) {
 	d.Desk.Fail = nil
 	d.Press("enter")
 	d.Shows("frozen")
+}
+
+func TestAnOldPlanIsResolvedAgainBeforeItStarts(t *testing.T) {
+	d := newDriver(t)
+	d.Desk.Planned = func(p *run.Plan) { p.Vars = p.Vars[:2] }
+	plan(d)
+	d.C.Wall = d.C.Wall.Add(2 * stalePlan)
+	d.Desk.Planned = func(p *run.Plan) { p.Vars = p.Vars[:2]; p.Vars[0].Value = "v15" }
+	d.Press("enter")
+	noticed(t, d, "resolved again")
+	d.Shows("BAD   v15")
+	d.Press("enter")
+	d.Shows("apply moves prompt")
+}
+
+func TestAPlanIsMadeAnewForAnotherService(t *testing.T) {
+	d := newDriver(t)
+	plan(d)
+	d.C.Service = tuitest.Quiet
+	d.Do(d.Pane.Refresh(d.C))
+	d.Shows("Acts on billing-assistant")
 }
 
 func TestAWriteNeedsEnterOnTheQuestionOfItsStep(t *testing.T) {

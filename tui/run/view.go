@@ -55,7 +55,9 @@ func (p *Pane) runView(c pane.Context) string {
 			lines = append(lines, l.text)
 		}
 		lines = append(lines, widget.Rule(c.Theme, "", "", c.Width, c.Theme.Dim))
-		lines = append(lines, p.detail(c, c.Width, max(0, h-n-1))...)
+		for _, l := range p.detail(c, c.Width-1, max(0, h-n-1)) {
+			lines = append(lines, " "+l)
+		}
 	}
 	lines = append(lines[:min(len(lines), c.Height-len(foot))], foot...)
 	return kit.Screen(c, lines)
