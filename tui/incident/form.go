@@ -8,6 +8,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"rollcall/store/journal"
 	"rollcall/tui/kit"
@@ -183,7 +184,11 @@ func (f *form) view(c pane.Context, busy bool) []string {
 		if field == f.at {
 			mark, name = " "+t.Accent.Render(t.Glyphs.Here)+" ", t.Bright
 		}
-		out = append(out, mark+name.Render(widget.Fit(fieldNames[field], nameW, ""))+"  "+st.Render(text))
+		gap := "  "
+		if choice(field) {
+			gap = " " // the words have room for a bracket on each side
+		}
+		out = append(out, mark+name.Render(widget.Fit(fieldNames[field], nameW, ""))+gap+st.Render(text))
 	}
 	under := func(st lipgloss.Style, text string) {
 		for _, l := range kit.Wrap(text, room) {
@@ -219,7 +224,7 @@ func (f *form) view(c pane.Context, busy bool) []string {
 				}
 			}
 		case field == f.at:
-			row(field, strings.TrimLeft(f.input.View(c, "", room), " "), lipgloss.NewStyle())
+			row(field, ansi.TruncateLeft(f.input.View(c, "", room), 1, ""), lipgloss.NewStyle())
 		case field == fEvidence:
 			lines := kit.Wrap(f.text[field], room)
 			row(field, lines[0], t.Plain)

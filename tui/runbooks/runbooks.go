@@ -220,7 +220,7 @@ func (p *Pane) CopyText(pane.Context) (string, string) {
 }
 
 var keys = struct{ open, move key.Binding }{
-	open: key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "open: the plan, nothing runs yet")),
+	open: key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "open; nothing runs yet")),
 	move: key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "move")),
 }
 
