@@ -80,8 +80,10 @@ func (p *Pane) head(c pane.Context) []string {
 		style = t.OK
 	}
 	first := []kit.Piece{
-		{Text: string(inc.Severity), Style: style}, {Text: inc.State(), Style: style},
-		{Text: kit.Elapsed(p.age(c)), Style: t.Bright}, {Text: string(inc.Category), Style: t.Plain},
+		{Text: string(inc.Severity), Style: style},
+		{Text: inc.State(), Style: style},
+		{Text: kit.Elapsed(p.age(c)), Style: t.Bright},
+		{Text: string(inc.Category), Style: t.Plain},
 	}
 	lead := "lead " + inc.Lead
 	if inc.Lead == "" {

@@ -417,8 +417,12 @@ var verbKeys = []struct {
 	verb run.Verb
 	key  *key.Binding
 }{
-	{run.Go, &keys.enter}, {run.Again, &keys.again}, {run.Accept, &keys.accept},
-	{run.Skip, &keys.skip}, {run.Undo, &keys.abort}, {run.Stop, &keys.stop},
+	{run.Go, &keys.enter},
+	{run.Again, &keys.again},
+	{run.Accept, &keys.accept},
+	{run.Skip, &keys.skip},
+	{run.Undo, &keys.abort},
+	{run.Stop, &keys.stop},
 }
 
 // Keys lists what the keys do now.
