@@ -200,7 +200,7 @@ func TestThePaletteActsOnTheOpenIncident(t *testing.T) {
 	b.hides("INC-7 SEV1 00:")
 	say("incident INC-6")
 	b.shows("another tenant", "closed")
-	desk.Fail = errors.New("the disk is full; free some space")
+	desk.Refuse(errors.New("the disk is full; free some space"))
 	say("note lost?")
 	b.shows("the disk is full; free some space")
 }
@@ -228,13 +228,13 @@ func TestWhatIsTypedIsRecorded(t *testing.T) {
 func TestAJournalInTroubleIsSaidInTheHeader(t *testing.T) {
 	b, desk := deskBench(t, 120, 36)
 	b.hides("journal ?")
-	desk.Trouble = "the disk is full; free some space"
+	desk.Trouble("the disk is full; free some space")
 	b.send(tickMsg{})
 	b.shows("journal ?")
 	b.press("9")
 	b.shows("Nothing is recorded now: the disk is full")
-	desk.Trouble = ""
-	desk.Fail = errors.New("the journal is locked")
+	desk.Trouble("")
+	desk.Refuse(errors.New("the journal is locked"))
 	b.send(tickMsg{})
 	b.shows("journal ?")
 }
@@ -273,7 +273,7 @@ var deskScenes = []struct {
 	{"desk-runbooks", func(b *bench, d *tuitest.Desk) { going(b, d); b.press("8") }},
 	{"desk-journal", func(b *bench, d *tuitest.Desk) {
 		declare(b)
-		d.Trouble = "the disk is full"
+		d.Trouble("the disk is full")
 		b.press("9")
 		b.send(tickMsg{})
 	}},

@@ -207,7 +207,7 @@ func TestTheReviewSaysWhereItIs(t *testing.T) {
 func TestARefusedChangeSaysWhyAndChangesNothing(t *testing.T) {
 	d := panetest.New(t, New(), 120, 31)
 	declared(d)
-	d.Desk.Fail = errors.New("the journal is locked by pid 4312; end it or wait")
+	d.Desk.Refuse(errors.New("the journal is locked by pid 4312; end it or wait"))
 	d.Press("v", "1")
 	noticed(d, "locked by pid 4312")
 	if s := d.Pane.(*Pane).inc.Severity; s != journal.SEV2 {

@@ -41,7 +41,7 @@ func TestScreens(t *testing.T) {
 				d := opened(t, s.W, s.H)
 				switch name {
 				case "trouble":
-					d.Desk.Trouble = "the disk is full; free some space, reading goes on"
+					d.Desk.Trouble("the disk is full; free some space, reading goes on")
 				case "filter":
 					show(d, "INC-7 schema")
 				}
@@ -121,11 +121,11 @@ func TestANoteGoesIntoTheOpenIncidentAndIsNotLostWhenItFails(t *testing.T) {
 	d.Press("n")
 	d.Shows("note for INC-7>")
 	d.Type("paging bo")
-	d.Desk.Fail = errors.New("the disk is full; free some space")
+	d.Desk.Refuse(errors.New("the disk is full; free some space"))
 	d.Press("enter")
 	d.Until("the words come back", d.Pane.Capturing)
 	d.Shows("paging bo")
-	d.Desk.Fail = nil
+	d.Desk.Refuse(nil)
 	d.Press("enter")
 	d.Until("the note is there", func() bool {
 		e, ok := d.Desk.Last(journal.Noted)
@@ -161,11 +161,11 @@ func TestAnEntryOpensInFullAndLeadsToWhatItIsAbout(t *testing.T) {
 
 func TestTroubleIsOneAmberLineAndReadingGoesOn(t *testing.T) {
 	d := opened(t, 80, 19)
-	d.Desk.Trouble = "the disk is full; free some space"
+	d.Desk.Trouble("the disk is full; free some space")
 	show(d, nil)
 	d.Shows("Nothing is recorded now: the disk is full; free some space")
 	d.Shows("change.seen")
-	d.Desk.Fail = errors.New("the journal is damaged at entry 3; restore the backup")
+	d.Desk.Refuse(errors.New("the journal is damaged at entry 3; restore the backup"))
 	d.Do(d.Pane.Refresh(d.C))
 	d.Shows("older answer: the journal is damaged")
 }

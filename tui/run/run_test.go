@@ -69,10 +69,10 @@ func TestAVariableCanBeChangedBeforeTheStart(t *testing.T) {
 
 func TestAPlanThatCannotBeMadeSaysWhyAndIsTriedAgain(t *testing.T) {
 	d := newDriver(t)
-	d.Desk.Fail = errors.New("the pin of prompt cannot be read: connection refused; start the admin API")
+	d.Desk.Refuse(errors.New("the pin of prompt cannot be read: connection refused; start the admin API"))
 	d.Do(d.Pane.Open(d.C, pane.PlanOf("rollback-prompt")))
 	d.Shows("There is no plan: the pin of prompt cannot be read")
-	d.Desk.Fail = nil
+	d.Desk.Refuse(nil)
 	d.Press("enter")
 	d.Shows("frozen")
 }
@@ -193,7 +193,7 @@ func TestAReasonTypedForAStepThatTheRunHasLeftIsNotSent(t *testing.T) {
 func TestARefusedAnswerSaysWhy(t *testing.T) {
 	d := newDriver(t)
 	started(d)
-	d.Desk.Fail = errors.New("the journal cannot be written: disk full; free some space")
+	d.Desk.Refuse(errors.New("the journal cannot be written: disk full; free some space"))
 	d.Press("enter")
 	noticed(t, d, "disk full")
 }
@@ -237,7 +237,7 @@ func TestAnotherStepCanBeLookedAtAndAQuestionComesBackToTheScreen(t *testing.T) 
 
 func TestNothingThatActsWorksWithoutAJournal(t *testing.T) {
 	d := newDriver(t)
-	d.Desk.Trouble = "disk full; free some space"
+	d.Desk.Trouble("disk full; free some space")
 	plan(d)
 	d.Press("enter")
 	d.Type("x")

@@ -104,10 +104,11 @@ func TestTheSelectionStaysWhereItIsWhenTheListChanges(t *testing.T) {
 
 func TestTroubleAndEmptinessAreSaid(t *testing.T) {
 	d := opened(t, 80, 19)
-	d.Desk.Fail = errors.New("the folder of the runbooks cannot be read: permission denied; chmod it")
+	d.Desk.Refuse(errors.New("the folder of the runbooks cannot be read: permission denied; chmod it"))
 	d.Do(d.Pane.Open(d.C, nil))
 	d.Shows("permission denied")
-	d.Desk.Fail, d.Desk.Books = nil, []runbooks.Listing{}
+	d.Desk.Refuse(nil)
+	d.Desk.Books = []runbooks.Listing{}
 	d.Do(d.Pane.Refresh(d.C))
 	d.Shows("There are no runbooks.")
 }

@@ -20,14 +20,14 @@ import (
 // test can look; runs go on only when a test says so. The fields without a lock
 // are set before the desk is used.
 type Desk struct {
-	Trouble string
-	Fail    error // answers every call that can fail
-	Books   []runbooks.Listing
+	Books []runbooks.Listing
 	// Planned changes a plan before it is handed out.
 	Planned func(*run.Plan)
 
 	clock     *Clock
 	mu        sync.Mutex
+	trouble   string
+	refusal   error
 	entries   []journal.Entry
 	artifacts []journal.Artifact
 	incidents []journal.Incident
@@ -107,8 +107,26 @@ func (d *Desk) Last(k journal.Kind) (journal.Entry, bool) {
 	return journal.Entry{}, false
 }
 
-// JournalTrouble returns Trouble.
-func (d *Desk) JournalTrouble() string { return d.Trouble }
+// Refuse makes every call that can fail end in err, until it is called with nil.
+func (d *Desk) Refuse(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.refusal = err
+}
+
+// Trouble makes the journal one that cannot be written; empty makes it well again.
+func (d *Desk) Trouble(why string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.trouble = why
+}
+
+// JournalTrouble says what Trouble was told.
+func (d *Desk) JournalTrouble() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.trouble
+}
 
 // Record keeps the draft as an entry.
 func (d *Desk) Record(r journal.Draft) {
@@ -121,7 +139,9 @@ func (d *Desk) check(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return d.Fail
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.refusal
 }
 
 // Entries returns what the filter keeps.

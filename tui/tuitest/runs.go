@@ -68,8 +68,8 @@ func (d *Desk) StartRun(ctx context.Context, p *run.Plan) (run.State, error) {
 	if err := d.check(ctx); err != nil {
 		return run.State{}, err
 	}
-	if d.Trouble != "" {
-		return run.State{}, fmt.Errorf("nothing acts while nothing can be written down: %s", d.Trouble)
+	if why := d.JournalTrouble(); why != "" {
+		return run.State{}, fmt.Errorf("nothing acts while nothing can be written down: %s", why)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
