@@ -38,8 +38,10 @@ type Theme struct {
 type Glyphs struct {
 	OK, Watch, Bad, NoTraffic, NotExposed, Unreachable, Learning string
 	Ellipsis, Times, Arrow, Mark, Cursor, Dot                    string
-	Spark                                                        []rune // lowest to highest
-	Border                                                       lipgloss.Border
+	// How a step of a run stands, and which one is the current one.
+	Passed, Failed, Doing, Todo, Unsure, Skipped, Here string
+	Spark                                              []rune // lowest to highest
+	Border                                             lipgloss.Border
 }
 
 // New builds a theme. The palette keeps apart for the common kinds of colour blindness.
@@ -104,6 +106,7 @@ func (t *Theme) Verdict(v sources.Verdict) (string, lipgloss.Style) {
 var unicodeGlyphs = Glyphs{
 	OK: "●", Watch: "◐", Bad: "▲", NoTraffic: "○", NotExposed: "–", Unreachable: "?", Learning: "…",
 	Ellipsis: "…", Times: "×", Arrow: "→", Mark: "◆", Cursor: "›", Dot: "·",
+	Passed: "✓", Failed: "✗", Doing: "◐", Todo: "·", Unsure: "?", Skipped: "–", Here: "►",
 	Spark:  []rune("▁▂▃▄▅▆▇█"),
 	Border: lipgloss.RoundedBorder(),
 }
@@ -111,6 +114,7 @@ var unicodeGlyphs = Glyphs{
 var asciiGlyphs = Glyphs{
 	OK: "*", Watch: "~", Bad: "!", NoTraffic: "o", NotExposed: "-", Unreachable: "?", Learning: ".",
 	Ellipsis: "..", Times: "x", Arrow: "->", Mark: "^", Cursor: ">", Dot: "|",
+	Passed: "+", Failed: "x", Doing: "~", Todo: ".", Unsure: "?", Skipped: "-", Here: ">",
 	Spark:  []rune("_.-=*#"),
 	Border: lipgloss.ASCIIBorder(),
 }
