@@ -21,7 +21,10 @@ require (
 	go.opentelemetry.io/collector/receiver/otlpreceiver v0.165.0
 )
 
-require golang.org/x/crypto v0.58.0 // indirect
+require (
+	github.com/grafana/loki-client-go v0.0.0-20240913122146-e119d400c3a5 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
+)
 
 require (
 	github.com/Microsoft/go-winio v0.6.4 // indirect

@@ -43,6 +43,7 @@ const (
 	SignalsSnapped    Kind = "signals.snapped" // readings at one time, for the review's charts
 	Exported          Kind = "exported"
 	Erased            Kind = "erased"
+	Lost              Kind = "lost" // entries that could not be written for too long
 )
 
 // Draft is what a caller wants recorded. The journal adds sequence number, wall
@@ -96,6 +97,11 @@ type Entry struct {
 	TextErased  bool            `json:"text_erased,omitempty"`
 	Artifacts   []ArtifactRef   `json:"artifacts,omitempty"`
 	Hash        string          `json:"hash"` // hex
+}
+
+// LostData is the data of lost.
+type LostData struct {
+	Entries int `json:"entries"`
 }
 
 // Filter selects entries; empty fields do not filter. They come oldest first.

@@ -38,6 +38,8 @@ type Options struct {
 	// Intake is one that already runs, as a drill's does; the App then does not own it.
 	Intake *Intake
 	Wall   func() time.Time // time.Now when nil
+	// Origin is what the journal's entries name as theirs: "cli" with Once, else "console", when empty.
+	Origin string
 }
 
 // App answers from the sources of one configuration. It is safe for concurrent use.
@@ -55,6 +57,7 @@ type App struct {
 	moves  *manifest.Reader
 	eval   *signal.Evaluator
 	good   lastGood
+	diary  *diary
 	once   bool
 
 	stop    context.CancelFunc // ends what runs in the background
@@ -81,6 +84,7 @@ func Open(ctx context.Context, cfg *config.File, o Options) (*App, error) {
 		}
 	}
 	a.rows = rows{a.intake, cfg}
+	a.diary = a.newDiary(o.Origin) //nolint:contextcheck // what is begun in the journal is finished
 	if err := a.open(); err != nil { //nolint:contextcheck // the evaluator's own work ends with its Close
 		return nil, errors.Join(err, a.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
 	}
@@ -166,8 +170,11 @@ func (a *App) Close() error {
 		a.loki.Close()
 	}
 	var err error
+	if a.diary != nil {
+		err = a.diary.close()
+	}
 	if a.owns && a.intake != nil {
-		err = a.intake.Close()
+		err = errors.Join(err, a.intake.Close())
 	}
 	return errors.Join(err, a.closer.Close())
 }

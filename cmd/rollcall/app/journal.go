@@ -1,0 +1,54 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+
+	"rollcall/sources/redact"
+	"rollcall/store/journal"
+)
+
+const journalFile = "journal.db"
+
+// newDiary makes the App's hold on the journal of its state folder. It touches nothing yet.
+func (a *App) newDiary(origin string) *diary {
+	path := filepath.Join(a.cfg.State, journalFile)
+	if origin == "" {
+		origin = "console"
+		if a.once {
+			origin = "cli"
+		}
+	}
+	return newDiary(a.clock, a.log, func(readOnly bool) (*journal.Journal, error) {
+		return journal.Open(context.Background(), path, journal.Options{
+			Clock: a.clock, Redact: a.intake.redactor.Text, Actor: Actor(), Origin: origin, ReadOnly: readOnly, Log: a.log,
+		})
+	})
+}
+
+// Actor is who acts: the login name.
+func Actor() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return redact.SanitizeLine(u.Username, 64)
+	}
+	return fmt.Sprintf("uid %d", os.Getuid())
+}
+
+// Journal returns the journal, open for writing. It opens it when first called
+// and, after trouble, again every few seconds. The App closes it.
+func (a *App) Journal() (*journal.Journal, error) { return a.diary.write() }
+
+// ReadJournal returns the journal for reading, which goes on where it cannot be
+// written. It creates none: ErrUnknown where nothing was recorded yet.
+func (a *App) ReadJournal() (*journal.Journal, error) { return a.diary.read() }
+
+// Record writes an entry in the background and makes nobody wait; failures are
+// logged and shown as JournalTrouble. What was accepted is tried again until
+// it is written, for the last time by Close.
+func (a *App) Record(d journal.Draft) { a.diary.record(d) }
+
+// JournalTrouble is why nothing can be recorded, in one line; empty when all is well.
+func (a *App) JournalTrouble() string { return a.diary.whyNot() }

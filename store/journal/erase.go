@@ -1,0 +1,176 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	sqlite3 "github.com/mattn/go-sqlite3"
+)
+
+// ErasedData is the data of erased. The entry's text is why.
+type ErasedData struct {
+	Entries []int64 `json:"entries"` // whose text and artifacts are gone
+	Bodies  int     `json:"bodies"`  // how many that were
+}
+
+// Erase removes the text and the artifacts of entries for good and records
+// that it did. The entries themselves and the chain stay. What was erased is
+// overwritten in the file and taken out of the log beside it; copies and
+// backups made before still have it.
+func (j *Journal) Erase(ctx context.Context, seqs []int64, why string) (Entry, error) {
+	seqs = slices.Compact(slices.Sorted(slices.Values(seqs)))
+	if len(seqs) == 0 {
+		return Entry{}, fmt.Errorf("%w: no entry is named", ErrRefused)
+	}
+	if why == "" {
+		return Entry{}, fmt.Errorf("%w: what is erased needs a reason", ErrRefused)
+	}
+	var out []Entry
+	err := j.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		v := &View{reader: reader{q: tx, path: j.path}}
+		d := ErasedData{Entries: seqs}
+		for _, seq := range seqs {
+			if _, _, err := v.line(ctx, seq); errors.Is(err, sql.ErrNoRows) {
+				return fmt.Errorf("there is no entry %d: it is %w; nothing was erased", seq, ErrUnknown)
+			} else if err != nil {
+				return err
+			}
+			res, err := tx.ExecContext(ctx, "UPDATE bodies SET salt=NULL, body=NULL WHERE seq=? AND salt IS NOT NULL", seq)
+			if err != nil {
+				return err
+			}
+			n, err := res.RowsAffected()
+			if err != nil {
+				return err
+			}
+			d.Bodies += int(n)
+		}
+		if d.Bodies == 0 {
+			return fmt.Errorf("%w: these entries have no text and no artifacts, or no longer", ErrRefused)
+		}
+		var err error
+		out, err = j.insert(ctx, tx, v, []Draft{{Kind: Erased, Data: d, Text: why}})
+		return err
+	})
+	if err != nil {
+		return Entry{}, explain(j.path, err)
+	}
+	j.watch.notify(out[0].Seq)
+	return out[0], explain(j.path, j.emptyLog(ctx))
+}
+
+// emptyLog moves everything from the write-ahead log into the file, so that no
+// older version of a page is left in the log.
+func (j *Journal) emptyLog(ctx context.Context) error {
+	err := j.patiently(ctx, func() error {
+		var blocked, pages, moved int
+		if err := j.w.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&blocked, &pages, &moved); err != nil {
+			return err
+		}
+		if blocked != 0 {
+			return sqlite3.Error{Code: sqlite3.ErrBusy}
+		}
+		return nil
+	})
+	if err != nil && busy(err) {
+		return &trouble{j.path, ErrLocked, errors.New("the entries are erased, but traces of them stay in " + j.path + "-wal"), "close the other programs that read it and erase again something or open the console, which empties it"}
+	}
+	return err
+}
+
+// Backup copies the journal as it stands at this moment into a new file, while
+// others go on writing. It never replaces a file.
+func (j *Journal) Backup(ctx context.Context, path string) (Head, error) {
+	head, err := j.backup(ctx, path)
+	if err != nil {
+		return Head{}, err
+	}
+	return head, nil
+}
+
+func (j *Journal) backup(ctx context.Context, path string) (Head, error) {
+	fail := func(err error) (Head, error) {
+		return Head{}, fmt.Errorf("the backup %s: %w", path, err)
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return fail(fmt.Errorf("%w: the file is there already; name another one", ErrRefused))
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".rollcall-backup-*") // 0600
+	if err != nil {
+		return fail(errors.New(reason(err) + "; name a file in a folder that you can write to"))
+	}
+	defer os.Remove(tmp.Name())
+	_ = tmp.Close()
+	head, err := j.copyTo(ctx, tmp.Name())
+	if err != nil {
+		if e := explain(tmp.Name(), err); errors.Is(e, ErrFull) {
+			return fail(errors.New("there is no room for it; name a file on another disk"))
+		}
+		return fail(explain(j.path, err))
+	}
+	if err := os.Link(tmp.Name(), path); err != nil { // unlike a rename it never replaces
+		if !errors.Is(err, os.ErrExist) {
+			err = os.Rename(tmp.Name(), path)
+		}
+		if err != nil {
+			return fail(errors.New(reason(err)))
+		}
+	}
+	return head, nil
+}
+
+func (j *Journal) copyTo(ctx context.Context, path string) (head Head, err error) {
+	to, err := connect(path, "rw", "_synchronous=FULL")
+	if err != nil {
+		return head, err
+	}
+	defer to.Close()
+	dst, err := to.Conn(ctx)
+	if err != nil {
+		return head, err
+	}
+	defer dst.Close()
+	src, err := j.r.Conn(ctx)
+	if err != nil {
+		return head, j.gone(err)
+	}
+	defer src.Close()
+	// The open transaction holds the moment: what others append is not copied,
+	// and does not make the copy begin again.
+	tx, err := src.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return head, err
+	}
+	defer tx.Rollback()
+	if head, err = (reader{tx, j.path}).readHead(ctx); err != nil {
+		return head, err
+	}
+	err = dst.Raw(func(d any) error {
+		return src.Raw(func(s any) error {
+			b, err := d.(*sqlite3.SQLiteConn).Backup("main", s.(*sqlite3.SQLiteConn), "main")
+			if err != nil {
+				return err
+			}
+			for done := false; !done; {
+				if err = ctx.Err(); err != nil {
+					break
+				}
+				if done, err = b.Step(1000); err != nil && !busy(err) {
+					break
+				}
+			}
+			return errors.Join(err, b.Finish())
+		})
+	})
+	if err != nil {
+		return head, err
+	}
+	// One file without a log beside it, which also opens from a read-only disk.
+	_, err = dst.ExecContext(ctx, "PRAGMA journal_mode=DELETE")
+	return head, err
+}
