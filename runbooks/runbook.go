@@ -73,6 +73,8 @@ type Runbook struct {
 	File          string            `json:"file"` // path, or "library/NAME.md"
 	Source        []byte            `json:"-"`
 	Hash          string            `json:"hash"` // SHA-256 of the file's bytes, hex
+
+	places map[string]place // where values stand: "front.id", "3.check"; for Lint
 }
 
 // Step returns a step by its name, nil when there is none.
