@@ -257,13 +257,11 @@ func (c *command) watch(spec Spec, signals <-chan os.Signal, res *Result) <-chan
 func (c *command) sweep(grace time.Duration) int {
 	group := -c.cmd.Process.Pid
 	seen := map[int]bool{}
+	asked := false
 	deadline := time.Now().Add(grace)
 	for {
 		reap()
 		left := children(0)
-		for _, pid := range left {
-			seen[pid] = true
-		}
 		inGroup := syscall.Kill(group, 0) == nil
 		if len(left) == 0 && !inGroup {
 			return len(seen)
@@ -272,9 +270,15 @@ func (c *command) sweep(grace time.Duration) int {
 		if time.Now().After(deadline) {
 			sig = syscall.SIGKILL
 		}
-		_ = syscall.Kill(group, sig)
+		if !asked || sig == syscall.SIGKILL {
+			asked = true
+			_ = syscall.Kill(group, sig)
+		}
 		for _, pid := range left {
-			_ = syscall.Kill(pid, sig)
+			if !seen[pid] || sig == syscall.SIGKILL {
+				_ = syscall.Kill(pid, sig)
+			}
+			seen[pid] = true
 		}
 		if time.Now().After(deadline.Add(grace)) {
 			return len(seen)
