@@ -86,6 +86,10 @@ func (f *fold) choices() []Choice {
 			out = append(out, skip)
 			break
 		}
+		if s.Attempt == 0 && s.When != "" {
+			out = append(out, c(Again, "Look once more whether %s.", s.When), c(Go, "All the same. %s", f.does(s)), skip)
+			break
+		}
 		again := c(Again, "Do %s again.", s.Name)
 		if s.Kind == runbooks.Command {
 			again.Does = "Again. " + f.does(s)

@@ -243,7 +243,9 @@ func (e *Engine) draft(id string, t Target, kind journal.Kind, data any) journal
 // Resume drives a run that nobody drives any more.
 func (e *Engine) Resume(ctx context.Context, id string, o Options) (State, error) {
 	if d := e.driver(id); d != nil {
-		return d.snapshot(), nil
+		if st := d.snapshot(); st.Outcome == "" {
+			return st, nil
+		}
 	}
 	f, err := e.load(ctx, id)
 	if err != nil {

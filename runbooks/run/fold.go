@@ -183,13 +183,16 @@ func (f *fold) answer(e *journal.Entry) bool {
 			if f.open {
 				s.Status = Running
 			}
-		case ask == AskGo:
+		case ask == AskGo || ask == AskDecide:
 			s.Status, f.cleared = Pending, s.Name
 		default:
 			s.Status, s.Note, s.Ended = Passed, a.Text, e.At
 		}
 	case Again:
-		s.Status, f.cleared, f.open = Pending, s.Name, false
+		s.Status, f.open = Pending, false
+		if s.Attempt > 0 { // before the first, it is its condition that is looked at again
+			f.cleared = s.Name
+		}
 	case Accept:
 		s.Status, s.Note, s.Ended = Passed, a.Text, e.At
 		s.Why = "taken as done by " + e.Actor + because(a.Text)
@@ -198,7 +201,7 @@ func (f *fold) answer(e *journal.Entry) bool {
 		s.Why = "left out by " + e.Actor + because(a.Text)
 	case Undo:
 		f.left(s, ask, e)
-		f.st.Aborting, f.cleared = true, ""
+		f.st.Aborting, f.st.Why, f.cleared = true, "aborted by "+e.Actor+because(a.Text), ""
 	case Stop:
 		f.left(s, ask, e)
 		f.ending = &Ended{Stopped, "stopped by " + e.Actor + because(a.Text)}
@@ -249,7 +252,7 @@ func (f *fold) outcome(e *journal.Entry) {
 	case ThenAgain:
 		s.Status, s.Ended = Pending, time.Time{}
 	case ThenAbort:
-		f.st.Aborting = true
+		f.st.Aborting, f.st.Why = true, s.Name+because(d.Why)
 	case ThenStop:
 		f.ending = &Ended{Stopped, d.Why}
 	}

@@ -97,20 +97,20 @@ type StepEnded struct {
 	Then    Then   `json:"then"`
 	Why     string `json:"why,omitempty"`
 
-	Exit      *int         `json:"exit,omitempty"`
-	Signal    string       `json:"signal,omitempty"`
-	TimedOut  bool         `json:"timed_out,omitempty"`
-	Cancelled bool         `json:"cancelled,omitempty"`
-	Took      float64      `json:"took_s,omitempty"` // wall
-	Lines     int64        `json:"lines,omitempty"`
-	Omitted   int64        `json:"omitted,omitempty"`
-	Left      int          `json:"left,omitempty"`   // processes ended that the command left behind
-	Shown     []Shown      `json:"shown,omitempty"`  // what the lines of the text are
-	SHA256    string       `json:"sha256,omitempty"` // of the output as kept
-	Reconcile *Reconciled  `json:"reconcile,omitempty"`
-	Snapped   []SnapSignal `json:"snapped,omitempty"`
-	Mark      string       `json:"mark,omitempty"`
-	Hold      *Held        `json:"hold,omitempty"`
+	Exit      *int              `json:"exit,omitempty"`
+	Signal    string            `json:"signal,omitempty"`
+	TimedOut  bool              `json:"timed_out,omitempty"`
+	Cancelled bool              `json:"cancelled,omitempty"`
+	Took      float64           `json:"took_s,omitempty"` // wall
+	Lines     int64             `json:"lines,omitempty"`
+	Omitted   int64             `json:"omitted,omitempty"`
+	Left      int               `json:"left,omitempty"`   // processes ended that the command left behind
+	Shown     []Shown           `json:"shown,omitempty"`  // what the lines of the text are
+	SHA256    string            `json:"sha256,omitempty"` // of the output as kept
+	Reconcile *Reconciled       `json:"reconcile,omitempty"`
+	Snapped   []sources.Reading `json:"snapped,omitempty"`
+	Mark      string            `json:"mark,omitempty"`
+	Hold      *Held             `json:"hold,omitempty"`
 }
 
 // Shown says which line of output a line of the text is.
@@ -128,20 +128,15 @@ type Reconciled struct {
 	Error   string `json:"error,omitempty"`
 }
 
-// SnapSignal is a reading as a snapshot keeps it.
-type SnapSignal = sources.Reading
-
 // Held is a check that is watched after its run has ended.
 type Held struct {
-	Run      string          `json:"run,omitempty"` // filled in by Holds
-	Runbook  string          `json:"runbook,omitempty"`
-	Target   Target          `json:"target,omitzero"`
-	Step     string          `json:"step"`
-	Check    *runbooks.Check `json:"check"`
-	Until    time.Time       `json:"until"` // service time
-	OnFail   runbooks.Action `json:"on_fail"`
-	Vars     []Value         `json:"-"`
-	Snapshot snapshots       `json:"-"`
+	Run     string          `json:"run,omitempty"` // filled in by Holds
+	Runbook string          `json:"runbook,omitempty"`
+	Target  Target          `json:"target,omitzero"`
+	Step    string          `json:"step"`
+	Check   *runbooks.Check `json:"check"`
+	Until   time.Time       `json:"until"` // service time
+	OnFail  runbooks.Action `json:"on_fail"`
 }
 
 // HoldEnded is the data of run.held.

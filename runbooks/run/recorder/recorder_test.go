@@ -301,7 +301,6 @@ func TestACancelledCommandIsEndedByItsRecorder(t *testing.T) {
 	nothingLives(t, a)
 }
 
-
 func TestAnotherProcessComesBackToARunningCommand(t *testing.T) {
 	dir := t.TempDir()
 	gate := filepath.Join(dir, "gate")
