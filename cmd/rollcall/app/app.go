@@ -84,7 +84,7 @@ func Open(ctx context.Context, cfg *config.File, o Options) (*App, error) {
 		}
 	}
 	a.rows = rows{a.intake, cfg}
-	a.diary = a.newDiary(o.Origin) //nolint:contextcheck // what is begun in the journal is finished
+	a.diary = a.newDiary(o.Origin)   //nolint:contextcheck // what is begun in the journal is finished
 	if err := a.open(); err != nil { //nolint:contextcheck // the evaluator's own work ends with its Close
 		return nil, errors.Join(err, a.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
 	}

@@ -3,10 +3,12 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/user"
 	"path/filepath"
 
+	"rollcall/cmd/rollcall/config"
 	"rollcall/sources/redact"
 	"rollcall/store/journal"
 )
@@ -27,6 +29,38 @@ func (a *App) newDiary(origin string) *diary {
 			Clock: a.clock, Redact: a.intake.redactor.Text, Actor: Actor(), Origin: origin, ReadOnly: readOnly, Log: a.log,
 		})
 	})
+}
+
+// JournalOptions say how OpenJournal opens.
+type JournalOptions struct {
+	File     string // another file than the one of the state folder
+	ReadOnly bool
+	Origin   string
+}
+
+// OpenJournal opens a configuration's journal by itself, for commands that need
+// no source. The caller closes it.
+func OpenJournal(ctx context.Context, cfg *config.File, o JournalOptions) (*journal.Journal, error) {
+	clock, err := cfg.Clock.Clock(nil)
+	if err != nil {
+		return nil, err
+	}
+	path := o.File
+	if path == "" {
+		path = filepath.Join(cfg.State, journalFile)
+	}
+	opts := journal.Options{Clock: clock, Actor: Actor(), Origin: o.Origin, ReadOnly: o.ReadOnly}
+	if !o.ReadOnly {
+		if err := makeState(cfg.State); err != nil {
+			return nil, err
+		}
+		redactor, err := newRedactor(cfg, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return nil, err
+		}
+		opts.Redact = redactor.Text
+	}
+	return journal.Open(ctx, path, opts)
 }
 
 // Actor is who acts: the login name.
