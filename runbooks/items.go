@@ -30,7 +30,7 @@ func (p *parsing) item(item ast.Node, phase Phase) {
 		p.fail(p.at(item), "this item has no checkbox, and every item of %s is a step; begin it with \"- [ ] **name** \", or write prose without a list", phase)
 		return
 	}
-	at := p.at(head)
+	at, before := p.at(head), len(p.problems)
 	if box.IsChecked {
 		p.fail(at, "this checkbox is ticked; a runbook is no record of a run, write [ ]")
 	}
@@ -64,7 +64,6 @@ func (p *parsing) item(item ast.Node, phase Phase) {
 	}
 	var set settings
 	r := &reader{block: &block{at: []place{at}}, fail: p.fail, at: map[string]place{}}
-	before := len(p.problems)
 	if yaml != nil {
 		r.block = p.cut(yaml)
 		r.read(&set)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"rollcall/sources"
 	"rollcall/sources/nearest"
@@ -39,6 +40,9 @@ type Rehearsal struct {
 // notices, what a person should know about its state.
 func Lint(rb *Runbook, k Known) []Problem {
 	l := &linting{rb: rb, known: k, snaps: map[string][]string{}, lines: map[string]int{}}
+	if len(rb.Source) > 0 {
+		l.text = strings.Split(strings.TrimPrefix(string(rb.Source), "\uFEFF"), "\n")
+	}
 	for _, v := range rb.Vars {
 		l.vars = append(l.vars, v.Name)
 	}
@@ -59,6 +63,7 @@ func HasErrors(list []Problem) bool {
 type linting struct {
 	rb    *Runbook
 	known Known
+	text  []string // the file's lines
 	vars  []string
 	snaps map[string][]string // signals by snapshot so far
 	lines map[string]int      // of the steps so far, by name
@@ -85,6 +90,10 @@ func (l *linting) at(path string) place {
 }
 
 func (l *linting) say(at place, format string, args ...any) {
+	if len(l.text) > 0 {
+		at.line = min(max(at.line, 1), len(l.text))
+		at.col = min(max(at.col, 1), utf8.RuneCountInString(strings.TrimSuffix(l.text[at.line-1], "\r"))+1)
+	}
 	l.found = append(l.found, Problem{File: l.rb.File, Line: at.line, Column: at.col, Message: fmt.Sprintf(format, args...)})
 }
 
@@ -277,27 +286,36 @@ func (l *linting) whole() {
 	if !has(func(s *Step) bool { return s.Phase == Abort }) {
 		l.say(top, "there is no way back; add ## Abort with the steps that undo what was done, or one that says whom to call")
 	}
-	var least time.Duration
-	for i := range l.rb.Steps {
-		s := &l.rb.Steps[i]
-		if s.Phase == Abort {
-			continue
-		}
-		least += s.Wait
-		if s.Check != nil {
-			least += s.Check.InitialDelay + time.Duration(s.Check.ConsecutivePass-1)*s.Check.Interval
-		}
-	}
+	least := leastTime(l.rb.Steps)
 	if l.rb.MaxDuration > 0 && least > l.rb.MaxDuration {
 		l.say(l.at("front.max_duration"), "max_duration %s is shorter than the delays of the steps, which take %s", short(l.rb.MaxDuration), short(least))
 	}
+}
+
+// leastTime is how long the steps wait even when everything passes at once. A
+// check's delay counts from the last write.
+func leastTime(steps []Step) time.Duration {
+	var total, written time.Duration
+	for i := range steps {
+		s := &steps[i]
+		switch {
+		case s.Phase == Abort:
+		case s.Kind == Wait:
+			total += s.Wait
+		case s.Kind == Command && s.Effect == Write:
+			written = total
+		case s.Check != nil:
+			total = max(total, written+s.Check.InitialDelay) + time.Duration(s.Check.ConsecutivePass-1)*s.Check.Interval
+		}
+	}
+	return total
 }
 
 func (l *linting) notices() {
 	if l.known.Rehearsed == nil {
 		return
 	}
-	at := l.at("front.rehearse")
+	at := l.at("front.rehearse key")
 	r, ok := l.known.Rehearsed(l.rb.ID)
 	switch age := l.known.Now.Sub(r.At); {
 	case !ok:

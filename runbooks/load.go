@@ -154,3 +154,10 @@ func readFile(name string) ([]byte, error) {
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, MaxSize+1)) // Parse says that it is too large
 }
+
+// Config is the `runbooks:` section of the configuration.
+type Config struct {
+	// Dirs are folders with runbooks of one's own; relative ones count from the
+	// configuration file's folder. The folder runbooks beside that file is read as well.
+	Dirs []string `yaml:"dirs"`
+}

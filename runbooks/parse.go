@@ -69,6 +69,9 @@ func (l problems) sorted() []Problem {
 }
 
 func (p *parsing) fail(at place, format string, args ...any) {
+	// A YAML parser places what is missing behind the end of its line.
+	at.line = min(max(at.line, 1), max(len(p.lines), 1))
+	at.col = min(max(at.col, 1), utf8.RuneCountInString(p.line(at.line))+1)
 	p.problems = append(p.problems, Problem{File: p.file, Line: at.line, Column: at.col, Message: fmt.Sprintf(format, args...)})
 }
 
@@ -81,6 +84,11 @@ func (p *parsing) characters(src []byte) bool {
 	src = bytes.TrimPrefix(src, []byte("\uFEFF"))
 	p.src = bytes.ReplaceAll(src, []byte("\r\n"), []byte("\n"))
 	p.lines = []int{0}
+	for i, b := range p.src {
+		if b == '\n' {
+			p.lines = append(p.lines, i+1)
+		}
+	}
 	line, col := 1, 0
 	for i := 0; i < len(p.src); {
 		r, n := utf8.DecodeRune(p.src[i:])
@@ -89,7 +97,6 @@ func (p *parsing) characters(src []byte) bool {
 		switch {
 		case r == '\n':
 			line, col = line+1, 0
-			p.lines = append(p.lines, i+1)
 		case r == utf8.RuneError && n == 1:
 			p.fail(at, "this byte is not UTF-8; save the file as UTF-8")
 			return false

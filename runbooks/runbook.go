@@ -3,6 +3,7 @@
 package runbooks
 
 import (
+	"fmt"
 	"time"
 
 	"rollcall/sources"
@@ -136,11 +137,14 @@ type Reconcile struct {
 
 // Check measures a signal, or a query, against conditions over value and usual.
 type Check struct {
-	Signal          string        `json:"signal,omitempty"`
-	PromQL          string        `json:"promql,omitempty"`
-	LogQL           string        `json:"logql,omitempty"`
-	Pass            string        `json:"pass"`
-	Fail            string        `json:"fail,omitempty"` // between the two: inconclusive
+	Signal string `json:"signal,omitempty"`
+	PromQL string `json:"promql,omitempty"`
+	LogQL  string `json:"logql,omitempty"`
+	Pass   string `json:"pass"`
+	Fail   string `json:"fail,omitempty"` // between the two: inconclusive
+	// InitialDelay counts from the last write of the run, before which values still
+	// hold the old state, or from the step's beginning when nothing was written. A
+	// second check after the same write does not wait again.
 	InitialDelay    time.Duration `json:"initial_delay_ns"`
 	Interval        time.Duration `json:"interval_ns"`
 	Count           int           `json:"count"` // samples at most
@@ -186,6 +190,18 @@ type Problem struct {
 	Column  int    `json:"column,omitempty"`
 	Message string `json:"message"`          // with the remedy
 	Notice  bool   `json:"notice,omitempty"` // about state, never an error: never rehearsed, changed since
+}
+
+// String writes the problem as compilers do: "file:line:column: message".
+func (p Problem) String() string {
+	at := p.File
+	if p.Line > 0 {
+		at = fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+	}
+	if p.Notice {
+		return at + ": notice: " + p.Message
+	}
+	return at + ": " + p.Message
 }
 
 // Listing is a runbook as a list shows it.

@@ -223,7 +223,7 @@ func float(v any) (float64, bool) {
 func conditionError(err error) *ConditionError {
 	var fe *file.Error
 	if !errors.As(err, &fe) {
-		return &ConditionError{1, plainly(oneLine(err.Error()))}
+		return &ConditionError{1, plainly(err.Error())}
 	}
 	if fe.Line > 1 {
 		return &ConditionError{1, plainly(fe.Message)}
@@ -231,17 +231,21 @@ func conditionError(err error) *ConditionError {
 	return &ConditionError{fe.Column + 1, plainly(fe.Message)}
 }
 
-var plainWords = strings.NewReplacer(
-	"float64", "number", "integer", "number", "mismatched types", "these do not go together:",
-	"unexpected token EOF", "it ends too early",
-	"expected bool, but got number", "it is a number; compare it with something",
-	"expected bool, but got string", "it is a text; compare it with something",
+var (
+	numberTypes = regexp.MustCompile(`\b(float64|integer|int)\b`)
+	plainWords  = strings.NewReplacer(
+		"mismatched types", "these do not go together:",
+		"unexpected token EOF", "it ends too early",
+		`unexpected token Operator("=")`, "write == to compare",
+		"compilation failed: expression exceeds maximum allowed nodes", "it has too many parts; make two steps of it",
+		"expected bool, but got number", "it is a number; compare it with something",
+		"expected bool, but got string", "it is a text; compare it with something",
+	)
 )
 
 // plainly says a message of the expression library in the words of this package.
 func plainly(msg string) string {
-	msg, _, _ = strings.Cut(msg, "\n")
-	return plainWords.Replace(strings.TrimSpace(msg))
+	return plainWords.Replace(numberTypes.ReplaceAllString(oneLine(msg), "number"))
 }
 
 // column turns an offset of a one-line source into a column.

@@ -42,7 +42,7 @@ func (b *block) place(p *token.Position) place {
 		return b.start()
 	}
 	at := b.at[min(max(p.Line-1, 0), len(b.at)-1)]
-	return place{line: at.line, col: at.col + max(p.Column-1, 0)}
+	return place{line: at.line, col: max(1, at.col+p.Column-1)}
 }
 
 func (b *block) start() place {
@@ -118,7 +118,13 @@ func (r *reader) syntax(err error) {
 	at, msg := r.block.start(), err.Error()
 	var y yaml.Error
 	if errors.As(err, &y) {
-		msg = y.GetMessage()
+		msg = otherPlace.ReplaceAllStringFunc(y.GetMessage(), func(m string) string {
+			var p token.Position
+			if _, err := fmt.Sscanf(m, "at [%d:%d]", &p.Line, &p.Column); err != nil {
+				return m
+			}
+			return fmt.Sprintf("in line %d", r.block.place(&p).line)
+		})
 		if t := y.GetToken(); t != nil {
 			at = r.block.place(t.Position)
 			if strings.Contains(t.Origin, "\t") {
@@ -369,12 +375,21 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
+// otherPlace is a second place that a message names, within the block.
+var otherPlace = regexp.MustCompile(`at \[\d+:\d+\]`)
+
 var placePrefix = regexp.MustCompile(`^\[\d+:\d+\] `)
 
 // oneLine keeps the first line of a library's message.
 func oneLine(s string) string {
 	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
-	return placePrefix.ReplaceAllString(strings.TrimSpace(s), "")
+	s = placePrefix.ReplaceAllString(strings.TrimSpace(s), "")
+	return strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, strings.ReplaceAll(s, "\t", "tab"))
 }
 
 func shorten(s string) string {

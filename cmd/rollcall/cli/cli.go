@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rollcall/cmd/rollcall/config"
+	"rollcall/runbooks"
 	"rollcall/sources"
 	"rollcall/tui/pane"
 )
@@ -96,7 +97,9 @@ type Program struct {
 	Redactor func(cfg *config.File) (Redactor, error)
 	// Journals opens the journal alone.
 	Journals Journals
-	Version  Version
+	// Rehearsals returns the last successful rehearsal of each runbook; nil when there is no journal to ask.
+	Rehearsals func(ctx context.Context, cfg *config.File) (map[string]runbooks.Rehearsal, error)
+	Version    Version
 }
 
 // ConsoleStart is what the console opens with.
@@ -235,6 +238,7 @@ func (p *Program) root() *cobra.Command {
 	cmd.AddCommand(
 		p.statusCommand(o), p.requestCommand(o), p.requestsCommand(o), p.logsCommand(o), p.changesCommand(o),
 		p.doctorCommand(o), p.collectCommand(o), p.drillCommand(o), p.journalCommand(o), p.redactCommand(o), p.versionCommand(o),
+		p.runbookCommand(o),
 	)
 	cmd.SetOut(p.Out) // before completion, which keeps the writer it finds
 	cmd.SetErr(p.Err)

@@ -33,6 +33,7 @@ type File struct {
 	Mapping    Mapping             `yaml:"mapping"`
 	Prices     map[string]Price    `yaml:"prices"`
 	UI         UI                  `yaml:"ui"`
+	Runbooks   Runbooks            `yaml:"runbooks"`
 	Services   map[string]Service  `yaml:"services"`
 }
 
@@ -107,6 +108,7 @@ func (f *File) fill(dir string, env Env) {
 			*v = "auto"
 		}
 	}
+	f.fillRunbooks(dir, env)
 	f.fillServices()
 }
 

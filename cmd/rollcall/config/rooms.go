@@ -3,11 +3,14 @@ package config
 import (
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
+	"rollcall/runbooks"
 	"rollcall/sources"
 	"rollcall/sources/loki"
 	"rollcall/sources/otlp"
@@ -27,6 +30,7 @@ type (
 	Redact     = redact.Config
 	Mapping    = request.Mapping
 	Price      = signal.Price
+	Runbooks   = runbooks.Config
 )
 
 // Service is one service: how it is measured and judged, and what its parts are called elsewhere.
@@ -40,6 +44,28 @@ type Service struct {
 }
 
 func envService(scope string) Service { return Service{Service: signal.Service{Scope: scope}} }
+
+// fillRunbooks makes the folders absolute and adds the one beside the file, which
+// need not be there. A missing folder that is named is a problem of the list of
+// runbooks, not of the configuration: the console opens without it.
+func (f *File) fillRunbooks(dir string, env Env) {
+	for i, d := range f.Runbooks.Dirs {
+		if d != "" && !filepath.IsAbs(d) {
+			f.Runbooks.Dirs[i] = filepath.Join(dir, d)
+		}
+	}
+	if f.Path == "" {
+		path, _ := Find("", env)
+		if path == "" {
+			return
+		}
+		dir = filepath.Dir(path)
+	}
+	beside := filepath.Join(dir, "runbooks")
+	if st, err := os.Stat(beside); err == nil && st.IsDir() && !slices.Contains(f.Runbooks.Dirs, beside) {
+		f.Runbooks.Dirs = append(f.Runbooks.Dirs, beside)
+	}
+}
 
 func (f *File) fillServices() {
 	for name, s := range f.Services {
@@ -79,6 +105,12 @@ func (f *File) validateRooms(say report) {
 	}
 	if _, err := request.NewFolder(f.Mapping); err != nil {
 		say("mapping", "%s", err)
+	}
+	for i, d := range f.Runbooks.Dirs {
+		if strings.TrimSpace(d) == "" {
+			at := fmt.Sprintf("runbooks.dirs[%d]", i)
+			say(at, "%s is empty; name a folder or remove it", at)
+		}
 	}
 	for model, p := range f.Prices {
 		if p.Input < 0 || p.Output < 0 || p.Cached < 0 {
