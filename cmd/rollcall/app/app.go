@@ -58,6 +58,7 @@ type App struct {
 	eval   *signal.Evaluator
 	good   lastGood
 	diary  *diary
+	watch  *watch
 	once   bool
 
 	stop    context.CancelFunc // ends what runs in the background
@@ -87,6 +88,11 @@ func Open(ctx context.Context, cfg *config.File, o Options) (*App, error) {
 	a.diary = a.newDiary(o.Origin)   //nolint:contextcheck // what is begun in the journal is finished
 	if err := a.open(); err != nil { //nolint:contextcheck // the evaluator's own work ends with its Close
 		return nil, errors.Join(err, a.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
+	}
+	a.watch = a.newWatch(o.Once || o.Origin == "collect")
+	if !o.Once {
+		watching := a.watch
+		a.running.Go(func() { watching.run(ctx) })
 	}
 	if !o.Once && a.loki != nil {
 		a.running.Go(func() { a.watchLoki(ctx) })
@@ -204,7 +210,11 @@ func (a *App) Snapshot(ctx context.Context, service string, v sources.View, firs
 	if a.once {
 		a.settle(ctx, service, v)
 	}
-	return a.eval.Snapshot(ctx, service, v, first)
+	snap, err := a.eval.Snapshot(ctx, service, v, first)
+	if err == nil && v.Live() && !a.once {
+		a.watch.offer(snap)
+	}
+	return snap, err
 }
 
 // settle waits, within bounds, for what a single look would otherwise miss: what

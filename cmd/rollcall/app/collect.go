@@ -7,8 +7,9 @@ import (
 	"rollcall/cmd/rollcall/config"
 )
 
-// Collect receives traces until ctx ends; up is told once the endpoint listens.
-// Everything that was received before the end is stored.
+// Collect receives traces, and watches the services while no console does, until
+// ctx ends; up is told once the endpoint listens. Everything that was received
+// before the end is stored.
 func Collect(ctx context.Context, cfg *config.File, up func(grpc, http, state string)) error {
 	clock, err := cfg.Clock.Clock(nil)
 	if err != nil {
@@ -28,8 +29,18 @@ func Collect(ctx context.Context, cfg *config.File, up func(grpc, http, state st
 		return errors.Join(err, in.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
 	}
 	log.Info("receiving", "grpc", grpc, "http", http)
+	var a *App
+	if len(cfg.Services) > 0 {
+		if a, err = Open(ctx, cfg, Options{Intake: in, Origin: "collect"}); err != nil {
+			return errors.Join(err, in.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
+		}
+	}
 	up(grpc, http, cfg.State)
+	if a != nil {
+		a.Watch(ctx)
+		err = a.Close() //nolint:contextcheck // what is open is closed whatever became of ctx
+	}
 	<-ctx.Done()
 	log.Info("ending")
-	return in.Close() //nolint:contextcheck // what is open is closed whatever became of ctx
+	return errors.Join(err, in.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
 }

@@ -34,6 +34,7 @@ type File struct {
 	Prices     map[string]Price    `yaml:"prices"`
 	UI         UI                  `yaml:"ui"`
 	Runbooks   Runbooks            `yaml:"runbooks"`
+	Incidents  Incidents           `yaml:"incidents"`
 	Services   map[string]Service  `yaml:"services"`
 }
 

@@ -51,6 +51,7 @@ func (f *File) validate(say report) {
 	oneOf(say, "ui.ascii", f.UI.ASCII, "auto", "always", "never")
 	oneOf(say, "ui.theme", f.UI.Theme, "auto", "dark", "light")
 	f.validateRooms(say)
+	f.validateIncidents(say)
 	if len(f.Services) == 0 {
 		say("", "no service is configured; add services: {NAME: {scope: 'job=\"NAME\"'}}")
 	}
