@@ -287,6 +287,7 @@ type RequestBucket struct {
 	WithTokens   int
 	CostUSD      float64
 	WithCost     int
+	Sampled      int // of N: that stand for others, which were not kept
 	// Latency and TTFT hold P50, P95, P99 in seconds; unknown without rows.
 	Latency [3]Num
 	TTFT    [3]Num

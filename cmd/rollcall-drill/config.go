@@ -58,7 +58,15 @@ services:
 {{- range .Components}}
       {{.}}: {driver: http, url: {{q (print $.Admin "/v1/pins/" .)}}}
 {{- end}}
-    evals: {run: [{{q .Program}}, evals, --admin, {{q .Admin}}, -o, $RESULT], format: promptfoo}
+    features: {driver: http, url: {{q (print .Admin "/v1/features")}}}
+    evals: {run: [{{q .Program}}, evals, --admin, {{q .Admin}}, -o, $RESULT], format: promptfoo, pass_rate: {{.PassRate}}}
+    rehearsal: # pins of their own: moving them touches nothing that is live
+      components:
+{{- range .Components}}
+        {{.}}: {driver: http, url: {{q (print $.Admin "/v1/rehearsal/pins/" .)}}}
+{{- end}}
+      features: {driver: http, url: {{q (print .Admin "/v1/rehearsal/features")}}}
+      evals: {run: [{{q .Program}}, evals, --admin, {{q .Admin}}, --rehearsal, -o, $RESULT], format: promptfoo, pass_rate: {{.PassRate}}}
 `))
 
 type configPrice struct {
@@ -90,7 +98,7 @@ func (d *drill) writeConfig(wallStart time.Time) error {
 		"Prometheus": d.urls.prometheus, "Loki": d.urls.loki, "Admin": d.urls.admin,
 		"GRPC": cmp.Or(d.opts.grpc, off), "HTTP": cmp.Or(d.opts.http, off), "Prices": prices, "Budget": budget,
 		"Service": sim.Service, "Namespace": sim.Namespace, "Job": sim.Job, "Environment": sim.Environment,
-		"Components": sim.Components[:], "Program": program,
+		"Components": sim.Components[:], "Program": program, "PassRate": sim.EvalPassShare,
 	})
 	if err != nil {
 		return fmt.Errorf("config: %w", err)

@@ -92,7 +92,7 @@ func newDrill(ctx context.Context, o options, say *speaker) (_ *drill, err error
 	}{
 		{&d.urls.prometheus, d.db.Handler()},
 		{&d.urls.loki, d.logs.Handler()},
-		{&d.urls.admin, admin.Handler(d.control, d.engine, info, d.clock.now, d.log)},
+		{&d.urls.admin, admin.Handler(admin.Controls{Live: d.control, Rehearsal: sim.NewRehearsal(d.scenario, start, d.clock.now)}, d.engine, info, d.clock.now, d.log)},
 	} {
 		if *s.url, err = d.serve(ctx, s.handler); err != nil {
 			return nil, err

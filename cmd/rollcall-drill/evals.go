@@ -23,12 +23,17 @@ const maxEvalResult = 8 << 20
 // result format that says what passed.
 func evalsCommand() *cobra.Command {
 	var url, out string
+	var rehearsal bool
 	cmd := &cobra.Command{
 		Use:   "evals",
 		Short: "Run the eval suite against what is live",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			run, err := runEvals(cmd.Context(), url)
+			path := "/v1/evals"
+			if rehearsal {
+				path = "/v1/rehearsal/evals"
+			}
+			run, err := runEvals(cmd.Context(), url+path)
 			if err != nil {
 				return err
 			}
@@ -53,6 +58,7 @@ func evalsCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&url, "admin", "", "base address of the admin API")
 	cmd.Flags().StringVarP(&out, "output", "o", "-", "file for the result; - is standard output")
+	cmd.Flags().BoolVar(&rehearsal, "rehearsal", false, "against the versions of the rehearsal target")
 	_ = cmd.MarkFlagRequired("admin") // the flag exists
 	return cmd
 }
@@ -60,7 +66,7 @@ func evalsCommand() *cobra.Command {
 func runEvals(ctx context.Context, url string) (run sim.EvalRun, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/evals", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
 	if err != nil {
 		return run, fmt.Errorf("--admin: %w", err)
 	}

@@ -42,6 +42,9 @@ func newProgram() *cli.Program {
 			}
 			return session{a}, nil
 		},
+		Pins: func(cfg *config.File, service string, note func(string)) (cli.Pins, error) {
+			return app.OpenPins(cfg, service, os.LookupEnv, note)
+		},
 		Console:  console,
 		Collect:  collect,
 		Drill:    driller{},

@@ -15,7 +15,8 @@ import (
 type Version struct {
 	Name     string    `json:"version"`
 	Live     bool      `json:"live,omitempty"`
-	Good     bool      `json:"good,omitempty"` // marked by a person, or the driver says so
+	Good     bool      `json:"good,omitempty"`      // marked by a person, or the driver says so
+	LastGood bool      `json:"last_good,omitempty"` // the one that the driver names
 	Note     string    `json:"note,omitempty"`
 	Since    time.Time `json:"since,omitzero"`
 	Replaced time.Time `json:"replaced,omitzero"`
@@ -27,6 +28,8 @@ var (
 	ErrForbidden = errors.New("not allowed here")       // another component, a read-only run or step
 	ErrUnknown   = errors.New("not known")              // no such component or version
 	ErrUncertain = errors.New("outcome unknown")        // the driver did not say whether it happened
+	// ErrUnreachable: what holds the version did not answer, or with nonsense. Nothing was changed.
+	ErrUnreachable = errors.New("out of reach")
 )
 
 // Driver reaches one component's pin.

@@ -103,7 +103,7 @@ func budgetUsed(ctx context.Context, r *run) (measured, error) {
 	if err != nil {
 		return measured{}, err
 	}
-	out := measured{prov: l.prov, facts: l.facts}
+	out := measured{prov: l.prov, facts: l.facts, atLeast: l.facts.Sampled}
 	day, dayErr := r.budget(ctx, "day")
 	if dayErr == nil {
 		spent := l.between(midnight(r.now), l.end) + l.tail

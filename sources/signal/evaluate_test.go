@@ -156,6 +156,22 @@ func TestRowsAnswerWhereNoMetricDoes(t *testing.T) {
 	}
 }
 
+// Of ten thousand requests a sampler may have kept a thousand: the share that failed is
+// the same, how many there were is not.
+func TestAmountsOfSampledRowsAreLowerBounds(t *testing.T) {
+	rows := everyBucket(sources.RequestBucket{N: 1000, Sampled: 1000, Schema: [2]int{990, 10}, CostUSD: 5, WithCost: 1000, TokensIn: 1000, WithTokens: 1000})
+	rows.sampled = true
+	s := snapshot(t, evaluator(t, Deps{Prom: exposing(), Rows: rows}, Service{Budget: Budget{Day: 100000}}))
+	for id, want := range map[string]bool{
+		"req_rate": true, "spend_rate": true, "spend_today": true, "budget_used": true,
+		"schema_fail": false, "cost_per_req": false,
+	} {
+		if r := reading(t, s, id); !r.Known || r.AtLeast != want || !r.Facts.Sampled {
+			t.Errorf("%s: known %v, at least %v, sampled %v; want at least %v", id, r.Known, r.AtLeast, r.Facts.Sampled, want)
+		}
+	}
+}
+
 func TestRowsStandInForMetricsThatAreDown(t *testing.T) {
 	p := validation(flat(0.01))
 	p.fail = errDown

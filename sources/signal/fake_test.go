@@ -226,6 +226,7 @@ var errDown = errors.New("prometheus http://127.0.0.1:9090: connection refused; 
 type rowsFake struct {
 	buckets func(since, until time.Time, step time.Duration, by sources.Component) []sources.RequestBucket
 	fail    error
+	sampled bool
 	asked   atomic.Int32
 }
 
@@ -234,7 +235,7 @@ func (f *rowsFake) Buckets(_ context.Context, _ string, since, until time.Time, 
 	if f.fail != nil {
 		return nil, sources.Facts{}, f.fail
 	}
-	return f.buckets(since, until, step, by), sources.Facts{Source: "traces"}, nil
+	return f.buckets(since, until, step, by), sources.Facts{Source: "traces", Sampled: f.sampled}, nil
 }
 
 // everyBucket fills the same bucket into every span of time.

@@ -41,6 +41,8 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 		if !undone {
 			line.Runbook = "rollback-" + string(cause.Component)
 		}
+	case changesKnown && beganBefore(first):
+		line.Parts = append(line.Parts, unseenStart(snap, first))
 	case changesKnown && !first.Since.IsZero():
 		line.Parts = append(line.Parts, "No change seen in the 30 minutes before.")
 	}
@@ -125,7 +127,7 @@ func describe(r *sources.Reading, svc *service, snap *Snapshot, since bool) stri
 	}
 	b.WriteString(format(r.Value, r.Unit))
 	if since && !r.Since.IsZero() {
-		if len(r.History) > 0 && r.Since.Equal(r.History[0].T) {
+		if beganBefore(r) {
 			b.WriteString(" since before " + clockTime(r.Since, snap.At))
 		} else {
 			b.WriteString(" since " + clockTime(r.Since, snap.At))
@@ -141,6 +143,24 @@ func describe(r *sources.Reading, svc *service, snap *Snapshot, since bool) stri
 	}
 	b.WriteByte('.')
 	return b.String()
+}
+
+// beganBefore tells whether a reading was not well at the first moment that is
+// shown: when that began is not known.
+func beganBefore(r *sources.Reading) bool {
+	return len(r.History) > 0 && r.Since.Equal(r.History[0].T)
+}
+
+// unseenStart is what can be said about the cause of what began before the range:
+// which change was the last one until then, without a claim that it is near.
+func unseenStart(snap *Snapshot, r *sources.Reading) string {
+	for _, c := range slices.Backward(snap.Changes) { // oldest first
+		if !c.At.After(r.Since) {
+			text, _ := changeText(c, snap)
+			return "Last change before that: " + strings.TrimPrefix(lower(strings.TrimSuffix(text, ".")), "change: ") + "; a longer range shows when it began."
+		}
+	}
+	return "A longer range shows when it began, and after which change."
 }
 
 // likeliest is the change closest before a signal went bad, or else closest

@@ -74,6 +74,21 @@ func TestTheLikeliestChange(t *testing.T) {
 	}
 }
 
+func TestWhatBeganBeforeTheRangeIsNotSaidToHaveNoCause(t *testing.T) {
+	began := bad("schema_fail", sources.QualityPane, 0.09, 0.012, minutes(-60))
+	l := lineFor(t, []sources.Reading{began}, []sources.Change{promptChange(minutes(-100))}, nil, true)
+	if got, want := l.Text(300), "Schema failures 9% since before 13:30 (usual 1.2%). Last change before that: prompt v13→v14 at 12:50; a longer range shows when it began."; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if l.Change != nil || l.Runbook != "" {
+		t.Errorf("a change that may have nothing to do with it is called its cause: %+v", l)
+	}
+	l = lineFor(t, []sources.Reading{began}, nil, nil, true)
+	if got := l.Text(300); strings.Contains(got, "No change") || !strings.Contains(got, "A longer range shows when it began") {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestASilentChangeIsCalledSilent(t *testing.T) {
 	l := lineFor(t, []sources.Reading{bad("eval_score", sources.QualityPane, 0.6, 0.8, minutes(-10))},
 		[]sources.Change{{At: minutes(-14), Component: sources.Model, From: "m-0414", To: "m-0807", Silent: true}}, nil, true)

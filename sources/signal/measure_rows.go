@@ -145,6 +145,8 @@ func (r *run) row(ctx context.Context, sig *Signal, by sources.Component) (measu
 	if sig.RowsLack != nil && m.facts.Partial == "" {
 		m.facts.Partial = sig.RowsLack(a.now)
 	}
+	// A share or a quantile of a sample is that of all; an amount per time is not.
+	m.atLeast = a.facts.Sampled && (sig.Unit == sources.PerSecond || sig.Unit == sources.USDPerSec)
 	m.facts.At = newestOf(m.parts)
 	if !slices.ContainsFunc(m.parts, func(p part) bool { return p.known }) {
 		m.silent = "no such request in " + short(window)

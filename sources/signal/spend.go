@@ -171,7 +171,7 @@ func (r *run) figure(l *ledger, value float64, history []sources.Point) measured
 	if n := len(history); n == 0 || history[n-1].T.Before(r.now) {
 		history = append(history, sources.Point{T: r.now, V: value})
 	}
-	return measured{prov: l.prov, facts: l.facts, parts: []part{{value: value, known: true, n: math.NaN(), history: history}}}
+	return measured{prov: l.prov, facts: l.facts, atLeast: l.facts.Sampled, parts: []part{{value: value, known: true, n: math.NaN(), history: history}}}
 }
 
 func spendToday(ctx context.Context, r *run) (measured, error) {

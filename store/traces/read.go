@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -163,6 +164,7 @@ func (s *Store) search(ctx context.Context, cond *where, rng span, id string, li
 	}
 	if len(out.Rows) > 0 {
 		out.Facts.At = out.Rows[0].Time
+		out.Facts.Sampled = slices.ContainsFunc(out.Rows, func(r sources.Request) bool { return r.Sampled })
 	}
 	out.Facts.Fetched = s.opts.Clock.Wall()
 	out.Facts.Took = out.Facts.Fetched.Sub(began)

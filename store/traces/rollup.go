@@ -54,6 +54,7 @@ func (s *Store) Buckets(ctx context.Context, service string, since, until time.T
 	for i := range out {
 		facts.Shown += out[i].N
 		facts.At = out[i].Start
+		facts.Sampled = facts.Sampled || out[i].Sampled > 0
 	}
 	facts.Total = facts.Shown
 	facts.Fetched = s.opts.Clock.Wall()
@@ -113,7 +114,7 @@ const counts = `count(*),
 	coalesce(sum(retrieval_hit='true'),0),coalesce(sum(retrieval_hit='false'),0),
 	coalesce(sum(denied<>''),0),coalesce(sum(finish='length'),0),coalesce(sum(fallback<>''),0),
 	coalesce(sum(tokens_in),0.0),coalesce(sum(tokens_out),0.0),coalesce(sum(tokens_cached),0.0),coalesce(sum(tokens_in IS NOT NULL OR tokens_out IS NOT NULL),0),
-	coalesce(sum(cost),0.0),coalesce(sum(cost IS NOT NULL),0),
+	coalesce(sum(cost),0.0),coalesce(sum(cost IS NOT NULL),0),coalesce(sum(sampled),0),
 	group_concat(CAST(latency*1e6 AS INTEGER)),group_concat(CAST(ttft*1e6 AS INTEGER))`
 
 // read sums one partition. It asks bucket by bucket: the index on time then
@@ -148,7 +149,7 @@ func (r *rollup) read(ctx context.Context, db *sql.DB, service string, until tim
 		err := rows.Scan(&g, &b.N, &b.Errors, &b.Schema[0], &b.Schema[1], &b.Feedback[0], &b.Feedback[1],
 			&b.Refusals[0], &b.Refusals[1], &b.Filters[0], &b.Filters[1], &b.Retrieval[0], &b.Retrieval[1],
 			&b.Denied, &b.CutOff, &b.Fallbacks, &b.TokensIn, &b.TokensOut, &b.TokensCached, &b.WithTokens,
-			&b.CostUSD, &b.WithCost, &latency, &ttft)
+			&b.CostUSD, &b.WithCost, &b.Sampled, &latency, &ttft)
 		if err != nil {
 			return err
 		}
@@ -219,6 +220,7 @@ func add(a, b *sources.RequestBucket) {
 	a.WithTokens += b.WithTokens
 	a.CostUSD += b.CostUSD
 	a.WithCost += b.WithCost
+	a.Sampled += b.Sampled
 }
 
 func (r *rollup) merge(o *rollup) {

@@ -24,6 +24,9 @@ func TestBucketsAgreeWithTheRowsTheySum(t *testing.T) {
 		if i%6 == 0 {
 			attrs = append(attrs, "llmops.outcome", "error", "error.type", pick(i/6, "timeout", "rate_limit"))
 		}
+		if i%5 == 0 {
+			attrs = append(attrs, "llmops.sampled", "true")
+		}
 		root := rootOf(i, attrs...)
 		root.End = root.Start + int64(i+1)*1e6
 		call := spanOf(i, 2, 1, "gen_ai.operation.name", "chat", "gen_ai.usage.input_tokens", fmt.Sprint(i), "gen_ai.usage.output_tokens", "2",
@@ -41,7 +44,7 @@ func TestBucketsAgreeWithTheRowsTheySum(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if facts.Total != n || facts.Partial != "" {
+		if facts.Total != n || facts.Partial != "" || !facts.Sampled {
 			t.Errorf("facts %+v", facts)
 		}
 		seen := 0
@@ -74,6 +77,7 @@ func TestBucketsAgreeWithTheRowsTheySum(t *testing.T) {
 				count(r.Denied != "", &want.Denied)
 				count(r.FinishReason == "length", &want.CutOff)
 				count(r.Fallback != "", &want.Fallbacks)
+				count(r.Sampled, &want.Sampled)
 				want.TokensIn += r.TokensIn.V
 				want.TokensOut += r.TokensOut.V
 				want.WithTokens++
@@ -107,6 +111,10 @@ func TestBucketsAgreeWithTheRowsTheySum(t *testing.T) {
 		if seen != n {
 			t.Errorf("by %q: the buckets hold %d of %d rows", by, seen, n)
 		}
+	}
+	list, err := e.store.Requests(t.Context(), sources.RequestFilter{Since: since, Until: day.Add(200 * time.Second)})
+	if err != nil || !list.Facts.Sampled {
+		t.Errorf("a list with sampled requests does not say so: %+v, %v", list.Facts, err)
 	}
 	if got, _, err := e.store.Buckets(t.Context(), "another", since, day.Add(time.Hour), step, ""); err != nil || len(got) != 0 {
 		t.Errorf("another service: %v %v", got, err)

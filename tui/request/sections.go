@@ -291,12 +291,17 @@ func versionLines(c pane.Context, v *sources.RequestView, w int) []string {
 		}
 	}
 	out = append(out, "", " "+t.Title.Render("Every column"))
-	for _, f := range columns(r, t.Options.ASCII) {
+	all := columns(r, t.Options.ASCII)
+	keyW := 0
+	for _, f := range all {
+		keyW = max(keyW, len(f.Key))
+	}
+	for _, f := range all {
 		value := f.Value
 		if at := r.From[f.Key]; at != "" {
 			value += "  (from " + at + ")"
 		}
-		out = append(out, kit.Fields(c, []kit.Field{{Key: widget.Fit(f.Key, 16, ""), Value: value}}, w)...)
+		out = append(out, kit.Fields(c, []kit.Field{{Key: widget.Fit(f.Key, keyW, ""), Value: value}}, w)...)
 	}
 	return out
 }

@@ -187,49 +187,22 @@ func stageOf(s *sources.Span) sources.Stage {
 	return sources.NoStage
 }
 
-// farOff is how many times the length of the root a span may lie outside it before
-// its clock is taken to be wrong rather than the axis to be long.
-const farOff = 10
-
-// longest is how long a span can be for its clock to be believed.
-const longest = int64(24 * time.Hour)
-
-func plausible(s *sources.Span) bool {
-	return s.Start > 0 && s.End >= s.Start && s.End-s.Start < longest
-}
-
-// sane keeps a time within what can be subtracted and multiplied.
-func sane(at int64) int64 { return max(0, min(at, 1<<61)) }
-
-// axis finds the times between which everything is drawn: those of the longest root
-// and of all spans near it. A single wrong clock must not squeeze the rest into a column.
+// axis finds the times between which everything is drawn.
 func (t *trace) axis(r *sources.Request) {
 	if len(t.nodes) == 0 {
 		t.start = r.Time.UnixNano()
 		t.end = t.start + max(int64(time.Millisecond), int64(r.Latency.V*1e9))
 		return
 	}
-	root := t.nodes[0].span
-	for i := 0; i < len(t.nodes); i += max(1, t.nodes[i].size) {
-		s := t.nodes[i].span
-		if plausible(s) && (!plausible(root) || s.Duration() > root.Duration()) {
-			root = s
-		}
-	}
-	t.start, t.end = sane(root.Start), max(sane(root.Start), sane(root.End))
-	slack := min(farOff*min(t.end-t.start, longest)+int64(time.Second), longest)
-	low, high := t.start-slack, t.end+slack
+	all := make([]*sources.Span, len(t.nodes))
+	var roots []*sources.Span
 	for i := range t.nodes {
-		s := t.nodes[i].span
-		if s.Start < low || s.End > high || s.Start > high {
-			t.outside++
-			continue
-		}
-		t.start, t.end = min(t.start, s.Start), max(t.end, s.End)
+		all[i] = t.nodes[i].span
 	}
-	if t.end <= t.start {
-		t.end = t.start + int64(time.Microsecond)
+	for i := 0; i < len(t.nodes); i += max(1, t.nodes[i].size) {
+		roots = append(roots, t.nodes[i].span)
 	}
+	t.start, t.end, t.outside = sources.SpanAxis(roots, all)
 }
 
 // offset is a time relative to the start of the axis.

@@ -47,7 +47,7 @@ func (g grid) left() int { return 2 + 2 + g.name + 1 + g.dur + 2 }
 // half is where a time falls on the bar, in half columns, unclamped.
 func (t *trace) half(at int64, g grid) int {
 	span := float64(t.end - t.start)
-	return int(float64(sane(at)-t.start) / span * float64(2*g.bar))
+	return int(float64(sources.SaneTime(at)-t.start) / span * float64(2*g.bar))
 }
 
 // column is where a point in time falls on the bar; off the axis it is at the edge.

@@ -174,7 +174,10 @@ func (o *One) partLines(c pane.Context, r *sources.Reading, w int) []string {
 		if o.by != "" && i < len(styles) {
 			name = styles[i]
 		}
-		num, unit := widget.Value(p.Value, r.Unit, t.Options.ASCII)
+		var num, unit string
+		if p.Verdict != sources.NoTraffic { // it has no value now, and nothing is not zero
+			num, unit = widget.Value(p.Value, r.Unit, t.Options.ASCII)
+		}
 		n := ""
 		if p.N > 0 {
 			n = "n " + widget.Amount(p.N, sources.Count, t.Options.ASCII)

@@ -30,6 +30,7 @@ func (g *Group) View(c pane.Context) string {
 	if now != g.drawn {
 		g.drawn = now
 		clear(g.charts)
+		g.gutter = g.widestLabel(c, gr.h)
 	}
 	k := viewKey{now, c.Width, c.Height, g.selected, g.filter.Value(), g.top}
 	if g.typing || k != g.cached || g.cache == "" {
@@ -73,6 +74,27 @@ func (g *Group) draw(c pane.Context, gr grid, shown, missing []*sources.Reading)
 	return body + "\n" + g.lastRow(c, gr, shown, missing)
 }
 
+// chartHeight is what a cell's heading leaves to its chart, and a blank row between two where there is room.
+func chartHeight(h int) int {
+	if h >= 10 {
+		return h - 2
+	}
+	return h - 1
+}
+
+// widestLabel is the width that all charts give their labels: one moment then
+// stands at one column in every chart.
+func (g *Group) widestLabel(c pane.Context, h int) int {
+	w := 0
+	for i := range c.Snapshot.Readings {
+		if r := &c.Snapshot.Readings[i]; r.Pane == g.group && r.Verdict != sources.NotExposed {
+			ch := widget.ReadingChart(c.Theme, c.Snapshot, r, c.LocalTime)
+			w = max(w, ch.LabelWidth(chartHeight(h), c.Theme.Options.ASCII))
+		}
+	}
+	return w
+}
+
 // lastRow is the filter while it is typed; else what there is more.
 func (g *Group) lastRow(c pane.Context, gr grid, shown, missing []*sources.Reading) string {
 	t := c.Theme
@@ -99,10 +121,8 @@ func (g *Group) cell(c pane.Context, r *sources.Reading, w, h int) []string {
 	e, ok := g.charts[r.Signal]
 	if !ok {
 		ch := widget.ReadingChart(t, c.Snapshot, r, c.LocalTime)
-		if h >= 10 {
-			h-- // a blank row between two charts
-		}
-		e = ch.Draw(t, w-2, h-1)
+		ch.Gutter = g.gutter
+		e = ch.Draw(t, w-2, chartHeight(h))
 		for i := range e {
 			e[i] = " " + e[i]
 		}

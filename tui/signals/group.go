@@ -30,6 +30,7 @@ type Group struct {
 
 	charts map[string][]string // drawn charts by signal
 	drawn  drawnFor
+	gutter int // width of the charts' labels
 	cache  string
 	cached viewKey
 }

@@ -110,7 +110,7 @@ var unicodeGlyphs = Glyphs{
 
 var asciiGlyphs = Glyphs{
 	OK: "*", Watch: "~", Bad: "!", NoTraffic: "o", NotExposed: "-", Unreachable: "?", Learning: ".",
-	Ellipsis: ".", AtLeast: ">=", Times: "x", Arrow: "->", Mark: "^", Cursor: ">", Dot: "|",
+	Ellipsis: "..", AtLeast: ">=", Times: "x", Arrow: "->", Mark: "^", Cursor: ">", Dot: "|",
 	Spark:  []rune("_.-=*#"),
 	Border: lipgloss.ASCIIBorder(),
 }

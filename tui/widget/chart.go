@@ -37,6 +37,35 @@ type Chart struct {
 	Band    *Scale
 	Changes []sources.Change
 	Local   bool
+	// Gutter is the least width of the vertical axis' labels, so that charts
+	// below one another share their time axis. LabelWidth tells what one needs.
+	Gutter int
+}
+
+// rows is how many rows of h are left for the drawing itself.
+func (ch *Chart) rows(h int) int {
+	if len(ch.Changes) == 0 || h < 7 {
+		return h - 2
+	}
+	return h - 3
+}
+
+func (ch *Chart) ticks(h int, ascii bool) (Scale, []yTick) {
+	return yTicks(ch.Scale, ch.Unit, max(1, min(6, (ch.rows(h)-1)/2)), ascii)
+}
+
+// LabelWidth is how wide the labels of the vertical axis are at a height of h rows.
+func (ch *Chart) LabelWidth(h int, ascii bool) int {
+	_, ticks := ch.ticks(h, ascii)
+	return labelWidth(ticks)
+}
+
+func labelWidth(ticks []yTick) int {
+	w := 0
+	for _, k := range ticks {
+		w = max(w, ansi.StringWidth(k.label))
+	}
+	return w
 }
 
 // cell of the drawing area. Dots are braille bits, or a plain rune in ASCII.
@@ -51,19 +80,12 @@ type cell struct {
 // row, the axes at the left and on the last two rows.
 func (ch *Chart) Draw(t *theme.Theme, w, h int) []string {
 	ascii := t.Options.ASCII
-	plotH := h - 3
-	if len(ch.Changes) == 0 || h < 7 {
-		plotH = h - 2
-	}
+	plotH := ch.rows(h)
 	if plotH < 2 || w < 20 {
 		return strings.Split(Block("", w, h, ""), "\n")
 	}
-	scale, ticks := yTicks(ch.Scale, ch.Unit, max(1, min(6, (plotH-1)/2)), ascii)
-	left := 0
-	for _, k := range ticks {
-		left = max(left, ansi.StringWidth(k.label))
-	}
-	left = min(left, w/3)
+	scale, ticks := ch.ticks(h, ascii)
+	left := min(max(labelWidth(ticks), ch.Gutter), w/3)
 	right := ch.endNames()
 	plotW := w - left - 2 - right
 	if plotW < 10 {

@@ -15,6 +15,9 @@
 //	POST /v1/evals                       runs the eval suite against what is live
 //	GET  /v1/state                       everything, with scenario and service time
 //
+// Everything of pins, features and evals is there once more under /v1/rehearsal,
+// on versions that no traffic depends on.
+//
 // Errors are {"error": "..."} with a status that says whose fault it was.
 package admin
 
@@ -44,20 +47,26 @@ type Info struct {
 	Start    time.Time `json:"start"`
 }
 
-// Evaluator runs the eval suite against what is live.
-type Evaluator interface{ Evaluate() sim.EvalRun }
+// Evaluator runs the eval suite against what is live, or pinned elsewhere.
+type Evaluator interface {
+	Evaluate() sim.EvalRun
+	EvaluateAs(c *sim.Control) sim.EvalRun
+}
+
+// Controls are the two control planes: the live one, and the one to rehearse on.
+type Controls struct{ Live, Rehearsal *sim.Control }
 
 type api struct {
 	control *sim.Control
-	evals   Evaluator
+	evals   func() sim.EvalRun
 	info    Info
 	now     func() time.Time
 	log     *slog.Logger
 }
 
 // Handler serves the admin API.
-func Handler(c *sim.Control, e Evaluator, info Info, now func() time.Time, log *slog.Logger) http.Handler {
-	a := &api{control: c, evals: e, info: info, now: now, log: log}
+func Handler(c Controls, e Evaluator, info Info, now func() time.Time, log *slog.Logger) http.Handler {
+	a := &api{control: c.Live, evals: e.Evaluate, info: info, now: now, log: log}
 	mux := http.NewServeMux()
 	routes := map[string]map[string]http.HandlerFunc{
 		"/v1/pins":                      {"GET": a.pins},
@@ -71,6 +80,19 @@ func Handler(c *sim.Control, e Evaluator, info Info, now func() time.Time, log *
 		"/v1/canary":                    {"GET": a.canary, "PUT": a.setCanary},
 		"/v1/evals":                     {"POST": a.runEvals},
 		"/v1/state":                     {"GET": a.state},
+	}
+	practice := &api{
+		control: c.Rehearsal, evals: func() sim.EvalRun { return e.EvaluateAs(c.Rehearsal) }, info: info, now: now, log: log.With("rehearsal", true),
+	}
+	for path, methods := range map[string]map[string]http.HandlerFunc{
+		"/v1/pins":                      {"GET": practice.pins},
+		"/v1/pins/{component}":          {"GET": practice.pin, "PUT": practice.setPin},
+		"/v1/pins/{component}/versions": {"GET": practice.versions},
+		"/v1/features":                  {"GET": practice.features},
+		"/v1/features/{name}":           {"GET": practice.feature, "PUT": practice.setFeature},
+		"/v1/evals":                     {"POST": practice.runEvals},
+	} {
+		routes[strings.Replace(path, "/v1/", "/v1/rehearsal/", 1)] = methods
 	}
 	for path, methods := range routes {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
@@ -360,7 +382,7 @@ func (a *api) setCanary(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *api) runEvals(w http.ResponseWriter, _ *http.Request) {
-	run := a.evals.Evaluate()
+	run := a.evals()
 	a.log.Info("eval suite ran", "manifest", run.Manifest, "pass_rate", run.PassRate)
 	answer(w, run)
 }

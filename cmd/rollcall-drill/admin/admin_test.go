@@ -27,7 +27,7 @@ func newServer(t *testing.T) (*httptest.Server, *sim.Control) {
 	now := func() time.Time { return start }
 	c := sim.NewControl(s, start, now)
 	e := sim.NewEngine(sim.Config{Seed: 1, Scenario: s, Start: start, Control: c}, 0)
-	srv := httptest.NewServer(admin.Handler(c, e, admin.Info{Service: "s", Scenario: s.Name}, now, slog.New(slog.DiscardHandler)))
+	srv := httptest.NewServer(admin.Handler(admin.Controls{Live: c, Rehearsal: sim.NewRehearsal(s, start, now)}, e, admin.Info{Service: "s", Scenario: s.Name}, now, slog.New(slog.DiscardHandler)))
 	t.Cleanup(srv.Close)
 	return srv, c
 }
@@ -196,5 +196,38 @@ func TestEverythingElseThatCanBeSet(t *testing.T) {
 	s := control.State()
 	if s.Features["rerank"] || s.Features["tenant.acme"] || s.Queueing.MaxDepth != 10 || s.Budgets["day"] != 12 {
 		t.Errorf("the state is %+v", s)
+	}
+}
+
+func TestARehearsalTouchesNothingThatIsLive(t *testing.T) {
+	s, err := scenarios.Named("prompt-regression")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := func() time.Time { return start }
+	live, practice := sim.NewControl(s, start, now), sim.NewRehearsal(s, start, now)
+	e := sim.NewEngine(sim.Config{Seed: 1, Scenario: s, Start: start, Control: live}, 0)
+	srv := httptest.NewServer(admin.Handler(admin.Controls{Live: live, Rehearsal: practice}, e, admin.Info{}, now, slog.New(slog.DiscardHandler)))
+	t.Cleanup(srv.Close)
+	seen := call(t, "GET", srv.URL+"/v1/rehearsal/pins/prompt", "")
+	if !strings.Contains(seen.body, `"version":"v14"`) {
+		t.Fatalf("there is nothing to roll back in a rehearsal: %s", seen.body)
+	}
+	if r := call(t, "GET", srv.URL+"/v1/rehearsal/pins/prompt/versions", ""); !strings.Contains(r.body, `"last_good":"v13"`) {
+		t.Errorf("the rehearsal does not say where to: %s", r.body)
+	}
+	worse := call(t, "POST", srv.URL+"/v1/rehearsal/evals", "")
+	if moved := call(t, "PUT", srv.URL+"/v1/rehearsal/pins/prompt", `{"version":"v13"}`, "If-Match", seen.etag); moved.status != 200 {
+		t.Fatalf("moving the pin of a rehearsal gave %+v", moved)
+	}
+	better := call(t, "POST", srv.URL+"/v1/rehearsal/evals", "")
+	if !strings.Contains(worse.body, `"pass":false,"scores"`) || !strings.Contains(better.body, `"pass":true,"scores"`) {
+		t.Errorf("evals of the rehearsal do not follow its pins: %.300s\n%.300s", worse.body, better.body)
+	}
+	if r := call(t, "PUT", srv.URL+"/v1/rehearsal/features/rerank", `{"enabled":false}`); r.status != 200 {
+		t.Errorf("switching a feature in a rehearsal gave %+v", r)
+	}
+	if p, _ := live.Pin("prompt"); p.Version != "v13" || p.Revision != 1 || !live.State().Features["rerank"] {
+		t.Errorf("the live service was touched: %+v", p)
 	}
 }

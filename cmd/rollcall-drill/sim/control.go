@@ -69,6 +69,7 @@ type VersionState struct {
 	Version  string    `json:"version"`
 	Note     string    `json:"note,omitempty"`
 	Live     bool      `json:"live"`
+	Good     bool      `json:"good"` // lived long enough to be trusted
 	LastGood bool      `json:"last_good"`
 	Since    time.Time `json:"since,omitzero"` // when it last went live; zero: never
 }
@@ -137,6 +138,18 @@ func NewControl(s *Scenario, start time.Time, now func() time.Time) *Control {
 	}
 	for _, name := range s.Enforce {
 		c.set.enforce[name] = true
+	}
+	return c
+}
+
+// NewRehearsal returns a control plane on which to rehearse: a copy that no
+// traffic depends on, with everything rolled out that the scenario is going to.
+func NewRehearsal(s *Scenario, start time.Time, now func() time.Time) *Control {
+	c := NewControl(s, start, now)
+	for _, r := range s.Rollouts {
+		if r.Canary == 0 {
+			c.apply(r, start)
+		}
 	}
 	return c
 }
@@ -236,7 +249,7 @@ func (c *Control) Versions(name string) ([]VersionState, error) {
 	for _, v := range c.scenario.Versions[i] {
 		out = append(out, VersionState{
 			Version: v.Name, Note: v.Note, Since: c.since[i][v.Name],
-			Live: v.Name == c.pins[i].Version, LastGood: v.Name == good,
+			Live: v.Name == c.pins[i].Version, Good: c.proven[i][v.Name], LastGood: v.Name == good,
 		})
 	}
 	return out, nil
@@ -381,6 +394,13 @@ func (c *Control) SetCanary(share float64) error {
 	c.note(Change{c.now(), StageCanary, fmt.Sprintf("%g%%", 100*c.set.share), fmt.Sprintf("%g%%", 100*share), "admin"})
 	c.set.share = share
 	return nil
+}
+
+// pinned returns the live versions and the features that are off.
+func (c *Control) pinned() (Versions, map[string]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.set.live, c.set.disabled
 }
 
 // read returns the settings, their revision, and the changes since the last call.

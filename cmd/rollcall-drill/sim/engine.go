@@ -125,11 +125,15 @@ func (e *Engine) deployments(set settings) []*Deployment {
 }
 
 func (e *Engine) deploy(v Versions, stage string, share float64) *Deployment {
-	d := &Deployment{
-		Versions: v, ID: v.Manifest(), Stage: stage, Share: share,
-		counts: e.counts.versioned.at(v[Prompt], v[Model], v[Index]),
-		search: e.counts.search.at(v[Index]),
-	}
+	d := e.manifest(v, stage, share)
+	d.counts = e.counts.versioned.at(v[Prompt], v[Model], v[Index])
+	d.search = e.counts.search.at(v[Index])
+	return d
+}
+
+// manifest is a deployment that counts in no metric.
+func (e *Engine) manifest(v Versions, stage string, share float64) *Deployment {
+	d := &Deployment{Versions: v, ID: v.Manifest(), Stage: stage, Share: share}
 	d.Served, d.Fingerprint = e.cfg.Scenario.served(v[Model], e.offset())
 	if p := e.cfg.Scenario.version(Prompt, v[Prompt]); p != nil {
 		d.schemaErr = p.Error

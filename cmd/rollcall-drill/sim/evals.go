@@ -7,7 +7,9 @@ import "fmt"
 const (
 	evalCases     = 120
 	evalPassScore = 0.55 // of each evaluator, besides the schema
-	evalPassShare = 0.90 // of the cases
+
+	// EvalPassShare is the share of the cases that must pass.
+	EvalPassShare = 0.90
 )
 
 // EvalCase is one case of a run of the suite.
@@ -39,13 +41,26 @@ type EvalRun struct {
 func (e *Engine) Evaluate() EvalRun {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	dep := e.deploys[0]
+	return e.evaluate(e.deploys[0], e.env.off)
+}
+
+// EvaluateAs runs the suite against what another control plane pins, as if it were live.
+func (e *Engine) EvaluateAs(c *Control) EvalRun {
+	live, disabled := c.pinned()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	d := e.manifest(live, StageLive, 1)
+	e.resolve.resolve(d)
+	return e.evaluate(d, featuresOff(disabled))
+}
+
+func (e *Engine) evaluate(dep *Deployment, off featureSet) EvalRun {
 	run := EvalRun{
 		Suite: "assistant", Manifest: dep.ID, Versions: dep.byName(),
-		Threshold: evalPassShare, Scores: map[string]float64{},
+		Threshold: EvalPassShare, Scores: map[string]float64{},
 	}
 	d := newDice(e.cfg.Seed, streamEvals, uint64(e.second))
-	env := environment{slow: 1, off: e.env.off}
+	env := environment{slow: 1, off: off}
 	env.off.exact, env.off.semantic = true, true // the suite asks the model, not the caches
 	env.off.tenants = [len(tenants)]bool{}
 	for i := range env.wobble {
@@ -92,6 +107,6 @@ func (e *Engine) Evaluate() EvalRun {
 	}
 	run.Cases, run.Failed = evalCases, evalCases-run.Passed
 	run.PassRate = float64(run.Passed) / evalCases
-	run.Pass = run.PassRate >= evalPassShare
+	run.Pass = run.PassRate >= EvalPassShare
 	return run
 }

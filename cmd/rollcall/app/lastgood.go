@@ -73,7 +73,7 @@ func (a *App) compared(ctx context.Context, service string, r *sources.Request) 
 			m.ID = t.Changes[i-1].Manifest
 		}
 		answer.Found = true
-		answer.Note = fmt.Sprintf("the manifest until %s was good", c.At.UTC().Format("15:04:05Z"))
+		answer.Note = fmt.Sprintf("good until %s", c.At.UTC().Format("15:04:05Z"))
 		return m, diff(m.Versions, own, t.Changes), answer
 	}
 	answer.Note = "no earlier manifest of that day was good"

@@ -93,6 +93,8 @@ type Program struct {
 	Collect func(ctx context.Context, cfg *config.File, up func(Endpoints)) error
 	// Drill runs the simulated service.
 	Drill Driller
+	// Pins opens what pin, feature and evals act on; note takes remarks. It waits for nothing.
+	Pins func(cfg *config.File, service string, note func(string)) (Pins, error)
 	// Redactor builds the filter of `redact`.
 	Redactor func(cfg *config.File) (Redactor, error)
 	// Journals opens the journal alone.
@@ -238,7 +240,9 @@ func (p *Program) root() *cobra.Command {
 	cmd.AddCommand(
 		p.statusCommand(o), p.requestCommand(o), p.requestsCommand(o), p.logsCommand(o), p.changesCommand(o),
 		p.incidentCommand(o), p.reviewCommand(o), p.runbookCommand(o),
-		p.doctorCommand(o), p.collectCommand(o), p.drillCommand(o), p.journalCommand(o), p.redactCommand(o), p.versionCommand(o),
+		p.pinCommand(o), p.featureCommand(o), p.evalsCommand(o),
+		p.journalCommand(o),
+		p.doctorCommand(o), p.collectCommand(o), p.drillCommand(o), p.redactCommand(o), p.versionCommand(o),
 	)
 	cmd.SetOut(p.Out) // before completion, which keeps the writer it finds
 	cmd.SetErr(p.Err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -419,6 +420,29 @@ func TestSpansWithoutAParentOrInACircleAreAllShown(t *testing.T) {
 	for _, n := range nodes {
 		if n.span.SpanID == id(2) && n.depth != 1 {
 			t.Errorf("the child has depth %d", n.depth)
+		}
+	}
+}
+
+func TestAWrongClockDoesNotSqueezeTheSpansThatArePrinted(t *testing.T) {
+	b := newBench(t, oneService)
+	b.session.OnRequest = func(context.Context, string, string) (*sources.RequestView, error) {
+		at := tuitest.Start.UnixNano()
+		ms := int64(time.Millisecond)
+		return &sources.RequestView{Request: sources.Request{ID: "r1"}, Spans: []sources.Span{
+			{SpanID: sources.SpanID{1}, Name: "root", Start: at, End: at + 100*ms},
+			{SpanID: sources.SpanID{2}, Parent: sources.SpanID{1}, Name: "second half", Start: at + 50*ms, End: at + 100*ms},
+			{SpanID: sources.SpanID{3}, Parent: sources.SpanID{1}, Name: "skewed", Start: at - 600_000*ms, End: at - 599_990*ms},
+			{SpanID: sources.SpanID{4}, Parent: sources.SpanID{1}, Name: "absurd", Start: math.MinInt64, End: math.MaxInt64},
+		}}, nil
+	}
+	if code := b.run("request", "r1"); code != ExitOK {
+		t.Fatalf("exit code %d: %s", code, b.err.String())
+	}
+	out := b.out.String()
+	for _, want := range []string{"████████████████████████", "············████████████", "skewed       ························", "2 off this axis (a clock is wrong)"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the spans lack %q:\n%s", want, out)
 		}
 	}
 }

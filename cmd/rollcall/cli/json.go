@@ -150,7 +150,10 @@ func signalOf(r *sources.Reading, at, wall time.Time) signalJSON {
 		out.Usual = &usualJSON{sources.N(u.Value), sources.N(u.Low), sources.N(u.High), u.Days}
 	}
 	for _, p := range r.Parts {
-		part := partJSON{Name: p.Name, Value: sources.N(p.Value), Verdict: p.Verdict}
+		part := partJSON{Name: p.Name, Verdict: p.Verdict}
+		if p.Verdict != sources.NoTraffic {
+			part.Value = sources.N(p.Value)
+		}
 		if p.N > 0 {
 			part.N = sources.N(p.N)
 		}

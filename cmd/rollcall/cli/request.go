@@ -177,35 +177,42 @@ func (t *printer) waterfall(v *sources.RequestView) {
 		return
 	}
 	t.section("Spans")
-	start, end := v.Spans[0].Start, v.Spans[0].End
-	for i := range v.Spans {
-		start, end = min(start, v.Spans[i].Start), max(end, v.Spans[i].End)
+	nodes := tree(v.Spans)
+	var roots, all []*sources.Span
+	for _, n := range nodes {
+		all = append(all, n.span)
+		if n.depth == 0 {
+			roots = append(roots, n.span)
+		}
 	}
+	start, end, outside := sources.SpanAxis(roots, all)
 	const width = 24
 	full, empty := "█", "·"
 	if t.ascii() {
 		full, empty = "#", "."
 	}
 	tb := table{indent: "  ", right: []bool{2: true, 3: true}}
-	for _, n := range tree(v.Spans) {
+	for _, n := range nodes {
 		s := n.span
-		from, to := 0, width
-		if end > start {
-			from = int(float64(s.Start-start) / float64(end-start) * width)
-			to = int(float64(s.End-start)/float64(end-start)*width + 0.999)
-		}
-		from = min(max(0, from), width-1)
-		to = min(max(from+1, to), width)
+		at := func(x int64) float64 { return float64(max(start, min(x, end))-start) / float64(end-start) * width }
+		from := min(int(at(s.Start)), width-1)
+		to := min(max(from+1, int(at(s.End)+0.999)), width)
 		bar := strings.Repeat(empty, from) + strings.Repeat(full, to-from) + strings.Repeat(empty, width-to)
+		if s.Start > end || max(s.Start, s.End) < start {
+			bar = strings.Repeat(empty, width)
+		}
 		name := strings.Repeat("  ", min(n.depth, 8)) + s.Name
 		note := cell{s.Kind, &t.theme.Dim}
 		if s.Error {
 			note = cell{joinNonEmpty(t.dot(), "error", s.Message), &t.theme.Bad}
 		}
-		tb.add(plainCell(name), cell{bar, &t.theme.Accent}, plainCell(widget.Amount(float64(s.Start-start)/1e9, sources.Seconds, t.ascii())),
+		tb.add(plainCell(name), cell{bar, &t.theme.Accent}, plainCell(widget.Amount(float64(sources.SaneTime(s.Start)-start)/1e9, sources.Seconds, t.ascii())),
 			plainCell(widget.Amount(s.Duration().Seconds(), sources.Seconds, t.ascii())), note)
 	}
 	tb.print(t)
+	if outside > 0 {
+		t.line("  %s", t.style(t.theme.Dim, fmt.Sprintf("%d off this axis (a clock is wrong)", outside)))
+	}
 }
 
 type node struct {

@@ -25,7 +25,7 @@ func (p *Program) requestsCommand(o *options) *cobra.Command {
 		Use:     "requests",
 		Short:   "Search the request rows",
 		Long:    "Search the request rows that were folded from traces, newest first.",
-		Example: "  rollcall requests --bad --since 02:31\n  rollcall requests --prompt v14 --error-type schema --limit 20 -o json",
+		Example: "  rollcall requests --bad --since 02:31\n  rollcall requests --prompt v14 --schema fail --limit 20 -o json",
 		Args:    cobra.NoArgs,
 	}
 	fl := cmd.Flags()

@@ -219,6 +219,9 @@ func (p *Program) facts(f sources.Facts, noun string) {
 	case f.Total > f.Shown:
 		p.note("rollcall: %d of %d %s; --limit shows more", f.Shown, f.Total, noun)
 	}
+	if f.Sampled {
+		p.note("rollcall: these %s are a sample; the others were not kept", noun)
+	}
 	if f.Partial != "" {
 		p.note("rollcall: not the whole answer: %s", f.Partial)
 	}

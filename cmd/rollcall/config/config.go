@@ -49,6 +49,18 @@ type UI struct {
 // DefaultRefresh is how often the console reads again, in wall time.
 const DefaultRefresh = 15 * time.Second
 
+// Dir is the folder of the file, where the commands that it names run.
+func (f *File) Dir() string {
+	if f.Path == "" {
+		return ""
+	}
+	abs, err := filepath.Abs(f.Path)
+	if err != nil {
+		return ""
+	}
+	return filepath.Dir(abs)
+}
+
 // Names returns the services in alphabetical order.
 func (f *File) Names() []string {
 	names := make([]string, 0, len(f.Services))
@@ -110,7 +122,7 @@ func (f *File) fill(dir string, env Env) {
 		}
 	}
 	f.fillRunbooks(dir, env)
-	f.fillServices()
+	f.fillServices(dir)
 }
 
 // fillHTTP gives an absent `http:` section the library's defaults, which its own

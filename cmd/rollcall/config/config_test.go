@@ -203,6 +203,10 @@ func TestWithoutAFileTheVariablesAreEnough(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "/does/not/exist.yaml: cannot be read (no such file or directory)") {
 		t.Errorf("a missing named file: %v", err)
 	}
+	_, err = Load(t.TempDir(), env())
+	if err == nil || !strings.Contains(err.Error(), "cannot be read (is a directory); name a file") {
+		t.Errorf("a folder in place of a file: %v", err)
+	}
 }
 
 func FuzzParse(f *testing.F) {

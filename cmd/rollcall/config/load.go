@@ -90,7 +90,7 @@ func Load(flag string, env Env) (*File, error) {
 	defer func() { _ = f.Close() }()
 	text, err := io.ReadAll(io.LimitReader(f, maxSize+1))
 	if err != nil {
-		return nil, &Error{File: path, Msg: fmt.Sprintf("cannot be read (%s)", cause(err))}
+		return nil, &Error{File: path, Msg: fmt.Sprintf("cannot be read (%s); name a file that holds the configuration", cause(err))}
 	}
 	if len(text) > maxSize {
 		return nil, &Error{File: path, Msg: "is larger than 4 MiB; this is not a rollcall configuration"}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"rollcall/runbooks"
+	"rollcall/runbooks/pin"
 	"rollcall/sources"
 	"rollcall/sources/loki"
 	"rollcall/sources/otlp"
@@ -37,10 +38,11 @@ type (
 type Service struct {
 	signal.Service `yaml:",inline"`
 
-	TraceService string         `yaml:"trace_service"` // service.name of its spans; the service's own name
-	Environment  string         `yaml:"environment"`
-	Components   map[string]any `yaml:"components"` // pins: kept for the commands that move them
-	Evals        map[string]any `yaml:"evals"`      // the eval suite: kept likewise
+	TraceService string `yaml:"trace_service"` // service.name of its spans; the service's own name
+	Environment  string `yaml:"environment"`
+
+	pin.Target `yaml:",inline"` // what commands act on
+	Rehearsal  *pin.Target      `yaml:"rehearsal"` // where rehearsals act instead
 }
 
 func envService(scope string) Service { return Service{Service: signal.Service{Scope: scope}} }
@@ -67,8 +69,12 @@ func (f *File) fillRunbooks(dir string, env Env) {
 	}
 }
 
-func (f *File) fillServices() {
+func (f *File) fillServices(dir string) {
 	for name, s := range f.Services {
+		fillTarget(&s.Target, dir)
+		if s.Rehearsal != nil {
+			fillTarget(s.Rehearsal, dir)
+		}
 		s.Scope = strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(s.Scope), "{"), "}"))
 		if s.TraceService == "" && f.Path != "" {
 			s.TraceService = name
@@ -83,12 +89,47 @@ func (f *File) fillServices() {
 	}
 }
 
+// fillTarget makes paths absolute and gives HTTP sections their defaults.
+func fillTarget(t *pin.Target, dir string) {
+	t.Fill(dir)
+	for name, c := range t.Components {
+		fillHTTP(&c.HTTP, dir)
+		t.Components[name] = c
+	}
+	if t.Features != nil {
+		fillHTTP(&t.Features.HTTP, dir)
+	}
+}
+
+// validateTarget checks pins, features and evals.
+func validateTarget(say report, at string, t *pin.Target) {
+	t.Validate(at, say)
+	for name, c := range t.Components {
+		if c.Driver == "http" {
+			checkEndpoint(say, fmt.Sprintf("%s.components.%s", at, name), &c.Endpoint)
+		}
+	}
+	if t.Features != nil && t.Features.Driver == "http" {
+		checkEndpoint(say, at+".features", &t.Features.Endpoint)
+	}
+}
+
+func checkEndpoint(say report, at string, e *pin.Endpoint) {
+	checkURL(say, at, e.URL)
+	checkHTTP(say, at+".http", &e.HTTP)
+	checkHeaders(say, at+".headers", e.Headers)
+}
+
 // matchers is a list of label matchers as PromQL and LogQL write them.
 var matchers = regexp.MustCompile(`^\s*[a-zA-Z_][a-zA-Z0-9_]*\s*(=|!=|=~|!~)\s*("(\\.|[^"\\])*"|` + "`[^`]*`" + `)\s*(,\s*[a-zA-Z_][a-zA-Z0-9_]*\s*(=|!=|=~|!~)\s*("(\\.|[^"\\])*"|` + "`[^`]*`" + `)\s*)*,?\s*$`)
 
 func (f *File) validateService(say report, at string, s Service) {
 	if s.Scope != "" && !matchers.MatchString(s.Scope) {
 		say(at+".scope", "%s.scope is no list of matchers; write it like namespace=\"prod\", job=\"assistant\"", at)
+	}
+	validateTarget(say, at, &s.Target)
+	if s.Rehearsal != nil {
+		validateTarget(say, at+".rehearsal", s.Rehearsal)
 	}
 	if sel := strings.TrimSpace(s.Logs); !strings.HasPrefix(sel, "{") {
 		say(at+".logs", "%s.logs is no LogQL selector; write it like {namespace=\"prod\", job=\"assistant\"}", at)

@@ -173,7 +173,7 @@ func (d *Driver) Screen() string {
 	return ansi.Strip(raw)
 }
 
-// Golden compares the screen with testdata/NAME.golden. With ROLLCALL_UPDATE_GOLDEN
+// Golden compares the screen with testdata/NAME.golden. With UPDATE_GOLDEN
 // set it writes the file; with ROLLCALL_SCREENS set to a folder it also leaves the
 // coloured screen there, to be looked at.
 func (d *Driver) Golden(name string) {
@@ -185,7 +185,7 @@ func (d *Driver) Golden(name string) {
 	}
 	got := trimRight(d.Screen())
 	path := filepath.Join("testdata", name+".golden")
-	if os.Getenv("ROLLCALL_UPDATE_GOLDEN") != "" {
+	if os.Getenv("UPDATE_GOLDEN") != "" {
 		if err := os.MkdirAll("testdata", 0o750); err != nil {
 			d.T.Fatal(err)
 		}
@@ -196,10 +196,10 @@ func (d *Driver) Golden(name string) {
 	}
 	want, err := os.ReadFile(path)
 	if err != nil {
-		d.T.Fatalf("%v; set ROLLCALL_UPDATE_GOLDEN=1 to write it", err)
+		d.T.Fatalf("%v; set UPDATE_GOLDEN=1 to write it", err)
 	}
 	if string(want) != got {
-		d.T.Errorf("the screen differs from %s (ROLLCALL_UPDATE_GOLDEN=1 accepts it)\n--- want\n%s--- got\n%s", path, want, got)
+		d.T.Errorf("the screen differs from %s (UPDATE_GOLDEN=1 accepts it)\n--- want\n%s--- got\n%s", path, want, got)
 	}
 }
 
