@@ -10,6 +10,9 @@ import (
 	"rollcall/store/journal"
 )
 
+// longestHold is how far back a hold may have begun: runbooks allow a week.
+const longestHold = 8 * 24 * time.Hour
+
 // Rehearsal is the last practice of a runbook that succeeded.
 type Rehearsal struct {
 	Run  string    `json:"run"`
@@ -71,7 +74,7 @@ func (e *Engine) Holds(ctx context.Context) ([]Held, error) {
 	held := map[string]Held{}
 	var order []string
 	kinds := []journal.Kind{journal.RunStarted, journal.RunOutcome, RunHeld}
-	err := each(ctx, e.Journal, journal.Filter{Kinds: kinds}, func(en *journal.Entry) {
+	err := each(ctx, e.Journal, journal.Filter{Kinds: kinds, Since: e.Clock.Now().Add(-longestHold)}, func(en *journal.Entry) {
 		switch en.Kind {
 		case journal.RunStarted:
 			s := decode[Started](en)

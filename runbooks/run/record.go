@@ -167,3 +167,6 @@ type Detached struct {
 
 // snapshots are the numbers that snapshot steps recorded, by step and signal.
 type snapshots map[string]map[string]sources.Num
+
+// RunbookOf returns the ID of the runbook that a run.started entry is of.
+func RunbookOf(e *journal.Entry) string { return decode[Started](e).Runbook }
