@@ -176,9 +176,11 @@ var reference = regexp.MustCompile(`\$(\{[A-Z][A-Z0-9_]*\}|[A-Z][A-Z0-9_]*)`)
 
 // resolve puts the values of variables into a text that is to be read. What runs
 // gets them as environment, never like this.
-func (f *fold) resolve(text string) string { return resolve(text, f.st.Vars) }
+func (f *fold) resolve(text string) string { return Resolve(text, f.st.Vars) }
 
-func resolve(text string, vars []Value) string {
+// Resolve puts the values of variables in place of $NAME in a text that is to be
+// read. It is never what runs.
+func Resolve(text string, vars []Value) string {
 	return reference.ReplaceAllStringFunc(text, func(ref string) string {
 		name := strings.Trim(ref[1:], "{}")
 		for _, v := range vars {

@@ -41,7 +41,7 @@ func (d *driver) command(i int, s *runbooks.Step, cleared bool) error {
 		open, process = f.open, f.process
 		f0 = State{Target: f.st.Target, Component: f.st.Component}
 	})
-	shown := oneLine(resolve(script(s), d.exact.Vars))
+	shown := oneLine(Resolve(script(s), d.exact.Vars))
 	if open {
 		return d.comeBack(i, s, process)
 	}

@@ -52,7 +52,7 @@ func (e *Engine) measure(ctx context.Context, t Target, c *runbooks.Check, vars 
 		if c.LogQL != "" {
 			ask, query = e.Signals.LogQL, c.LogQL
 		}
-		m, err = ask(ctx, t.Service, resolve(query, vars))
+		m, err = ask(ctx, t.Service, Resolve(query, vars))
 		s.Value, s.Query, s.From = m.Value, m.Query, m.From
 	}
 	switch {

@@ -95,7 +95,7 @@ func (e *Engine) value(ctx context.Context, p *Plan, v runbooks.Var, answers map
 		case s.Ask != "":
 			question = s.Ask
 		default:
-			out.Value, out.From = resolve(s.Value, p.Vars), "the runbook"
+			out.Value, out.From = Resolve(s.Value, p.Vars), "the runbook"
 			return out, "", nil
 		}
 	}

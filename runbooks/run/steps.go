@@ -28,7 +28,7 @@ func (d *driver) step(i int) error {
 			return err
 		}
 	}
-	sentence := trimStop(resolve(s.Sentence, d.exact.Vars))
+	sentence := trimStop(Resolve(s.Sentence, d.exact.Vars))
 	switch s.Kind {
 	case runbooks.Confirm:
 		return d.ask(i, AskConfirm, sentence+"?")
@@ -170,7 +170,7 @@ func (d *driver) capture(i int, s *runbooks.Step) error {
 	c := Capturing{Run: d.id, Bad: s.Capture.Bad, Limit: s.Capture.Limit, Version: map[sources.Component]string{}}
 	d.look(func(f *fold) { c.Target, c.Since = f.st.Target, f.st.Began.Add(-time.Hour) })
 	for part, v := range s.Capture.Version {
-		c.Version[part] = resolve(v, d.exact.Vars)
+		c.Version[part] = Resolve(v, d.exact.Vars)
 	}
 	var found []journal.Draft
 	err = d.attend(true, func(ctx context.Context) (err error) {
