@@ -7,9 +7,16 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"rollcall/runbooks/run/recorder"
 )
 
-func main() { os.Exit(run()) }
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == recorder.Argument {
+		os.Exit(recorder.Main(os.Args[2])) // runs one command for a runbook, and nothing else
+	}
+	os.Exit(run())
+}
 
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

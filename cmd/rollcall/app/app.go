@@ -58,6 +58,7 @@ type App struct {
 	eval   *signal.Evaluator
 	good   lastGood
 	diary  *diary
+	runs   driven
 	watch  *watch
 	once   bool
 
@@ -93,6 +94,9 @@ func Open(ctx context.Context, cfg *config.File, o Options) (*App, error) {
 	if !o.Once {
 		watching := a.watch
 		a.running.Go(func() { watching.run(ctx) })
+	}
+	if !o.Once {
+		a.running.Go(func() { a.WatchHolds(ctx) })
 	}
 	if !o.Once && a.loki != nil {
 		a.running.Go(func() { a.watchLoki(ctx) })
@@ -170,6 +174,7 @@ func (a *App) Close() error {
 	if a.stop == nil {
 		return nil
 	}
+	a.closeRuns() // before the journal that they are recorded in
 	a.stop()
 	a.stop = nil
 	a.running.Wait()

@@ -1,0 +1,5 @@
+package run
+
+const crashChild = "RUN_CRASH_CHILD"
+
+func crashingConsole() int { return 0 }
