@@ -358,10 +358,10 @@ func (w *work) models(r *sources.Request) {
 	}
 }
 
-// asked tells which model was asked for where one field speaks of both: what
-// OpenInference keeps of the call's parameters names the alias.
+// asked tells which model was asked for where one field speaks of both, or the
+// call failed before any did: what OpenInference keeps of its parameters names the alias.
 func (w *work) asked(r *sources.Request) {
-	if r.ModelServed == "" || r.From["model_requested"] != r.From["model_served"] {
+	if r.From["model_requested"] != r.From["model_served"] {
 		return
 	}
 	for i := len(w.spans) - 1; i >= 0; i-- {
