@@ -13,9 +13,9 @@ import (
 
 // Flags of a request row.
 const (
-	FlagUnpinned   = "unpinned"    // served under an alias that names no snapshot
-	FlagNoManifest = "no manifest" // what was live cannot be told
-	FlagNoRoot     = "no root"     // the span that began the request is missing, so far
+	FlagUnpinned   = sources.FlagUnpinned
+	FlagNoManifest = sources.FlagNoManifest
+	FlagNoRoot     = sources.FlagNoRoot
 )
 
 // Bounds of what one row carries beside the stored spans.
