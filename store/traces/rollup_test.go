@@ -2,8 +2,8 @@ package traces_test
 
 import (
 	"fmt"
-	"slices"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -129,7 +129,7 @@ func TestBucketsAgreeWithTheRowsTheySum(t *testing.T) {
 	for _, v := range versions {
 		got += fmt.Sprintf("%s %s %s %d; ", v.Component, v.Version, v.Served, v.N)
 	}
-	if want := "prompt v1  40; prompt v2  40; prompt v3  40; model m m-1 60; model m m-2 60; "; got != want {
+	if want := "prompt v1  40; prompt v2  40; prompt v3  40; model m m 40; model m m-1 40; model m m-2 40; "; got != want {
 		t.Errorf("versions %s, want %s", got, want)
 	}
 }
