@@ -112,7 +112,7 @@ type TraceList struct {
 // backends leave them out.
 func ParseTraceID(s string) (TraceID, bool) {
 	var id TraceID
-	if len(s) < 16 || len(s) > 32 {
+	if s == "" || len(s) > 32 {
 		return id, false
 	}
 	raw, err := hex.DecodeString(strings.Repeat("0", 32-len(s)) + s)
