@@ -40,6 +40,10 @@ func NewFolder(m Mapping) (*Folder, error) {
 	return &Folder{fields: f}, nil
 }
 
+// IDFields lists the attributes under which a request may be looked up: those of
+// its own ID, then those of the provider's response.
+func (f *Folder) IDFields() []string { return slices.Clone(f.fields.ids) }
+
 // value is the best candidate for a column so far; lower ranks are better.
 type value struct {
 	text, field string

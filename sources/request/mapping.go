@@ -161,6 +161,7 @@ type fields struct {
 	exact map[string][]target // keys as configured
 	loose map[string][]target // keys folded
 	outer map[string]bool     // folded keys that may hold JSON with a configured field in it
+	ids   []string            // fields of request and response IDs
 
 	mu   sync.RWMutex
 	memo map[string][]target // keys as seen; bounded, because senders choose them
@@ -187,6 +188,11 @@ func newFields(m Mapping) (*fields, error) {
 		}
 	}
 	f := &fields{exact: map[string][]target{}, loose: map[string][]target{}, outer: map[string]bool{}, memo: map[string][]target{}}
+	for _, field := range append(slices.Clone(lists[colRequestID]), lists[colResponseID]...) {
+		if field != "id" && !slices.Contains(f.ids, field) { // too common a name to search for
+			f.ids = append(f.ids, field)
+		}
+	}
 	for c, list := range lists {
 		for i, field := range list {
 			if strings.TrimSpace(field) == "" {

@@ -52,6 +52,7 @@ type App struct {
 	rows   rows
 	prom   *prom.Client // nil when not configured
 	loki   *loki.Client // nil when not configured
+	traces []backend    // servers that keep traces, as configured
 	moves  *manifest.Reader
 	eval   *signal.Evaluator
 	good   lastGood
@@ -84,21 +85,32 @@ func Open(ctx context.Context, cfg *config.File, o Options) (*App, error) {
 	if err := a.open(); err != nil { //nolint:contextcheck // the evaluator's own work ends with its Close
 		return nil, errors.Join(err, a.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
 	}
-	if !o.Once && a.loki != nil {
-		a.running.Go(func() { a.watchLoki(ctx) })
+	if !o.Once {
+		if a.loki != nil {
+			a.running.Go(func() { a.watch(ctx, "loki", a.loki) })
+		}
+		for _, b := range a.traces {
+			a.running.Go(func() { a.watch(ctx, b.name, b) })
+		}
 	}
 	return a, nil
 }
 
-// watchLoki keeps the state of the log source fresh while nobody reads logs.
-func (a *App) watchLoki(ctx context.Context) {
+// watched is a source that no signal reads.
+type watched interface {
+	Check(ctx context.Context) error
+	Health() sources.Health
+}
+
+// watch keeps the state of a source fresh while nobody reads it.
+func (a *App) watch(ctx context.Context, name string, source watched) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
-		if h := a.loki.Health(); a.clock.Wall().Sub(h.LastGood) > watchEvery {
+		if h := source.Health(); a.clock.Wall().Sub(h.LastGood) > watchEvery {
 			check, cancel := context.WithTimeout(ctx, settleTime)
-			if err := a.loki.Check(check); err != nil && ctx.Err() == nil && h.State != sources.SourceDown {
-				a.log.Warn("loki", "err", err)
+			if err := source.Check(check); err != nil && ctx.Err() == nil && h.State != sources.SourceDown {
+				a.log.Warn(name, "err", err)
 			}
 			cancel()
 		}
@@ -127,6 +139,9 @@ func (a *App) open() error {
 			return err
 		}
 		a.loki, logs = c, c
+	}
+	if err := a.openBackends(); err != nil {
+		return err
 	}
 	scopes := map[string]string{}
 	services := map[string]signal.Service{}
@@ -164,6 +179,9 @@ func (a *App) Close() error {
 	}
 	if a.loki != nil {
 		a.loki.Close()
+	}
+	for _, b := range a.traces {
+		b.Close()
 	}
 	var err error
 	if a.owns && a.intake != nil {
@@ -211,12 +229,18 @@ func (a *App) settle(ctx context.Context, service string, v sources.View) {
 			a.log.Info("not every usual value was loaded", "err", err)
 		}
 	})
-	if a.loki != nil {
+	check := func(name string, source watched) {
 		wg.Go(func() {
-			if err := a.loki.Check(ctx); err != nil {
-				a.log.Info("loki", "err", err)
+			if err := source.Check(ctx); err != nil {
+				a.log.Info(name, "err", err)
 			}
 		})
+	}
+	if a.loki != nil {
+		check("loki", a.loki)
+	}
+	for _, b := range a.traces {
+		check(b.name, b)
 	}
 	wg.Wait()
 }
@@ -241,11 +265,6 @@ func (a *App) Changes(ctx context.Context, service string, v sources.View) ([]so
 // changeStep keeps a range at a few hundred points.
 func changeStep(rng time.Duration) time.Duration {
 	return max(15*time.Second, (rng / 240).Round(15*time.Second))
-}
-
-// Requests searches the request rows; a user in the filter may be the real one.
-func (a *App) Requests(ctx context.Context, f sources.RequestFilter) (sources.RequestList, error) {
-	return a.rows.Requests(ctx, f)
 }
 
 // Logs reads log lines; without a query those of the service.
@@ -292,6 +311,9 @@ func (a *App) Health() []sources.Health {
 		out = append(out, a.ofDrill(a.loki.Health()))
 	} else {
 		out = append(out, sources.Health{Source: "loki", State: sources.SourceOff, Note: "not configured"})
+	}
+	for _, b := range a.traces {
+		out = append(out, a.ofDrill(b.Health()))
 	}
 	return append(out, a.intake.Health()...)
 }

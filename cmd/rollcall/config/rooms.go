@@ -9,12 +9,14 @@ import (
 	"strings"
 
 	"rollcall/sources"
+	"rollcall/sources/jaeger"
 	"rollcall/sources/loki"
 	"rollcall/sources/otlp"
 	"rollcall/sources/prom"
 	"rollcall/sources/redact"
 	"rollcall/sources/request"
 	"rollcall/sources/signal"
+	"rollcall/sources/tempo"
 	"rollcall/store/traces"
 )
 
@@ -22,6 +24,8 @@ import (
 type (
 	Prometheus = prom.Config
 	Loki       = loki.Config
+	Tempo      = tempo.Config
+	Jaeger     = jaeger.Config
 	OTLP       = otlp.Config
 	Traces     = traces.Config
 	Redact     = redact.Config
