@@ -116,12 +116,13 @@ func (c *Client) Find(ctx context.Context, q sources.TraceQuery) (sources.TraceL
 	}
 	var last outcome
 	for i := range q.Fields {
-		if i == 1 { // now it is known whether it hears attributes
+		switch i {
+		case 0:
+			ask(q.Fields[0])
+		case 1: // now it is known whether it hears attributes
 			for _, f := range q.Fields[1:] {
 				go ask(f)
 			}
-		} else if i == 0 {
-			ask(q.Fields[0])
 		}
 		o := <-got
 		if o.err == nil && len(o.list.Traces) > 0 {

@@ -16,27 +16,33 @@ func TestEveryDialectFillsTheSameColumns(t *testing.T) {
 		spans []sources.Span
 		want  func(r sources.Request, content string) string
 	}{
-		{"the GenAI conventions before 1.37", []sources.Span{sp(1, 0, "chat gpt-4o", 0, 100,
-			"gen_ai.system", "openai", "gen_ai.operation.name", "chat", "gen_ai.request.model", "gpt-4o", "gen_ai.response.model", "gpt-4o-2024-08-06",
-			"gen_ai.response.id", "chatcmpl-1", "gen_ai.usage.prompt_tokens", "11", "gen_ai.usage.completion_tokens", "7",
-			"gen_ai.openai.response.system_fingerprint", "x", "gen_ai.openai.system_fingerprint", "fp_1", "gen_ai.response.finish_reasons", `["stop"]`,
-			"gen_ai.prompt.0.role", "user", "gen_ai.prompt.0.content", "hi", "gen_ai.completion.0.role", "assistant", "gen_ai.completion.0.content", "hello")},
+		{
+			"the GenAI conventions before 1.37",
+			[]sources.Span{sp(1, 0, "chat gpt-4o", 0, 100,
+				"gen_ai.system", "openai", "gen_ai.operation.name", "chat", "gen_ai.request.model", "gpt-4o", "gen_ai.response.model", "gpt-4o-2024-08-06",
+				"gen_ai.response.id", "chatcmpl-1", "gen_ai.usage.prompt_tokens", "11", "gen_ai.usage.completion_tokens", "7",
+				"gen_ai.openai.response.system_fingerprint", "x", "gen_ai.openai.system_fingerprint", "fp_1", "gen_ai.response.finish_reasons", `["stop"]`,
+				"gen_ai.prompt.0.role", "user", "gen_ai.prompt.0.content", "hi", "gen_ai.completion.0.role", "assistant", "gen_ai.completion.0.content", "hello")},
 			func(r sources.Request, content string) string {
 				return expect(r.Provider, "openai", r.From["provider"], "gen_ai.system", r.ModelRequested, "gpt-4o", r.ModelServed, "gpt-4o-2024-08-06", r.ResponseID, "chatcmpl-1",
 					r.TokensIn.V, 11.0, r.From["tokens_in"], "gen_ai.usage.prompt_tokens", r.TokensOut.V, 7.0, r.ModelFingerprint, "fp_1", r.FinishReason, "stop",
 					slices.Contains(r.Flags, FlagUnpinned), false, content, "prompt/user: hi\nresponse/assistant: hello\n")
-			}},
-		{"the GenAI conventions of today", []sources.Span{sp(1, 0, "chat", 0, 100,
-			"gen_ai.provider.name", "anthropic", "gen_ai.operation.name", "chat", "gen_ai.request.model", "claude-sonnet-4-20250514", "gen_ai.response.model", "claude-sonnet-4-20250514",
-			"gen_ai.conversation.id", "conv-1", "gen_ai.prompt.name", "support", "gen_ai.prompt.version", "v13", "gen_ai.usage.input_tokens", "20", "gen_ai.usage.output_tokens", "5",
-			"gen_ai.usage.cache_read.input_tokens", "4", "gen_ai.response.time_to_first_chunk", "0.25", "gen_ai.response.finish_reasons", `["max_tokens"]`,
-			"gen_ai.system_instructions", `[{"type":"text","content":"be brief"}]`, "gen_ai.input.messages", `[{"role":"user","parts":[{"type":"text","content":"hi"}]}]`,
-			"gen_ai.output.messages", `[{"role":"assistant","parts":[{"type":"text","content":"hello"}],"finish_reason":"length"}]`)},
+			},
+		},
+		{
+			"the GenAI conventions of today",
+			[]sources.Span{sp(1, 0, "chat", 0, 100,
+				"gen_ai.provider.name", "anthropic", "gen_ai.operation.name", "chat", "gen_ai.request.model", "claude-sonnet-4-20250514", "gen_ai.response.model", "claude-sonnet-4-20250514",
+				"gen_ai.conversation.id", "conv-1", "gen_ai.prompt.name", "support", "gen_ai.prompt.version", "v13", "gen_ai.usage.input_tokens", "20", "gen_ai.usage.output_tokens", "5",
+				"gen_ai.usage.cache_read.input_tokens", "4", "gen_ai.response.time_to_first_chunk", "0.25", "gen_ai.response.finish_reasons", `["max_tokens"]`,
+				"gen_ai.system_instructions", `[{"type":"text","content":"be brief"}]`, "gen_ai.input.messages", `[{"role":"user","parts":[{"type":"text","content":"hi"}]}]`,
+				"gen_ai.output.messages", `[{"role":"assistant","parts":[{"type":"text","content":"hello"}],"finish_reason":"length"}]`)},
 			func(r sources.Request, content string) string {
 				return expect(r.Provider, "anthropic", r.ConversationID, "conv-1", r.PromptName, "support", r.Prompt, "v13", r.TokensIn.V, 20.0, r.TokensCached.V, 4.0, r.Cache, "provider",
 					r.TTFT.V, 0.25, r.FinishReason, "length", slices.Contains(r.Flags, FlagUnpinned), false,
 					content, "system/system: be brief\nprompt/user: hi\nresponse/assistant: hello\n")
-			}},
+			},
+		},
 		{"OpenInference", []sources.Span{
 			sp(1, 0, "chain", 0, 100, "openinference.span.kind", "CHAIN", "session.id", "s-1", "user.id", "p_1", "metadata", `{"session_id":"not me"}`),
 			sp(2, 1, "retrieve", 0, 10, "openinference.span.kind", "RETRIEVER", "input.value", "refund?", "retrieval.documents.0.document.id", "kb-1", "retrieval.documents.0.document.score", "0.5"),
@@ -49,10 +55,13 @@ func TestEveryDialectFillsTheSameColumns(t *testing.T) {
 				r.TokensIn.V, 12.0, r.TokensCached.V, 2.0, r.CostUSD.V, 0.01, r.Prompt, "v2", r.RetrievalQuery, "refund?", r.From["retrieval_query"], "input.value", r.RetrievalHit, "true", len(r.Documents), 1,
 				len(r.Scores), 1, r.Scores[0].Evaluator, "helpful", r.Scores[0].Value.V, 0.4, r.Scores[0].Explanation, "too short", strings.Contains(content, "prompt/user: refund?"), true)
 		}},
-		{"OpenInference with an alias that names no snapshot", []sources.Span{sp(1, 0, "llm", 0, 10, "openinference.span.kind", "LLM", "llm.model_name", "gpt-4.1", "llm.invocation_parameters", `{"model":"gpt-4.1"}`)},
+		{
+			"OpenInference with an alias that names no snapshot",
+			[]sources.Span{sp(1, 0, "llm", 0, 10, "openinference.span.kind", "LLM", "llm.model_name", "gpt-4.1", "llm.invocation_parameters", `{"model":"gpt-4.1"}`)},
 			func(r sources.Request, _ string) string {
 				return expect(slices.Contains(r.Flags, FlagUnpinned), true, slices.Contains(r.Flags, FlagNoManifest), true)
-			}},
+			},
+		},
 		{"OpenLLMetry", []sources.Span{
 			sp(1, 0, "answer.workflow", 0, 100, "traceloop.span.kind", "workflow", "traceloop.workflow.name", "answer", "traceloop.association.properties.session_id", "s-1",
 				"traceloop.association.properties.user_id", "p_2", "traceloop.association.properties.request_id", "req-9", "traceloop.entity.version", "3"),
@@ -92,20 +101,26 @@ func TestEveryDialectFillsTheSameColumns(t *testing.T) {
 		}, func(r sources.Request, _ string) string {
 			return expect(r.LLMCalls, 2, r.TokensIn.V, 12.0, r.CostUSD.V, 0.35, r.ModelRequested, "b")
 		}},
-		{"LiteLLM reporting a failure", []sources.Span{failed(sp(1, 0, "litellm_request", 0, 5, "gen_ai.request.model", "m", "error_information", `{"error_code":"429","error_class":"RateLimitError","llm_provider":"openai"}`))},
+		{
+			"LiteLLM reporting a failure",
+			[]sources.Span{failed(sp(1, 0, "litellm_request", 0, 5, "gen_ai.request.model", "m", "error_information", `{"error_code":"429","error_class":"RateLimitError","llm_provider":"openai"}`))},
 			func(r sources.Request, _ string) string {
 				return expect(r.Outcome, "error", r.ErrorType, "RateLimitError", r.From["error_type"], "error_information.error_class")
-			}},
+			},
+		},
 		{"Envoy AI Gateway", []sources.Span{
 			kindOf(sp(1, 0, "ChatCompletion", 0, 50, "openinference.span.kind", "LLM", "x-request-id", "83b63da3-45a9", "session.id", "s-1", "gen_ai.operation.name", "messages", "gen_ai.provider.name", "aws.anthropic",
 				"gen_ai.original.model", "claude", "gen_ai.response.model", "claude-3-7-sonnet-20250219", "gen_ai.usage.input_tokens", "15", "gen_ai.usage.output_tokens", "7", "response_flags", "-", "http.status_code", "200"), "server"),
 		}, func(r sources.Request, _ string) string {
 			return expect(r.ID, "83b63da3-45a9", r.ConversationID, "s-1", r.Provider, "aws.anthropic", r.ModelRequested, "claude", r.From["model_requested"], "gen_ai.original.model", r.Outcome, "ok", r.TokensOut.V, 7.0, r.LLMCalls, 1)
 		}},
-		{"Envoy AI Gateway calling a tool over MCP", []sources.Span{sp(1, 0, "tools/call", 0, 50, "mcp.method.name", "tools/call", "mcp.tool.name", "get-docs", "mcp.session.id", "m-1", "http.status_code", "503")},
+		{
+			"Envoy AI Gateway calling a tool over MCP",
+			[]sources.Span{sp(1, 0, "tools/call", 0, 50, "mcp.method.name", "tools/call", "mcp.tool.name", "get-docs", "mcp.session.id", "m-1", "http.status_code", "503")},
 			func(r sources.Request, _ string) string {
 				return expect(len(r.ToolCalls), 1, r.ToolCalls[0].Name, "get-docs", r.Outcome, "error", r.ErrorType, "503", r.LLMCalls, 0)
-			}},
+			},
+		},
 		{"an evaluation inside a span, and a later one that corrects it", []sources.Span{
 			func() sources.Span {
 				s := chat(1, 0, 0, 10)

@@ -138,7 +138,7 @@ func (a *App) logsOnly(ctx context.Context, service, selector, id string, traces
 		now := a.clock.Now()
 		list, logs = a.linesOf(ctx, selector, []string{id}, now.Add(-logsBlind), now)
 	}
-	answers := append(traces, logs)
+	answers := slices.Concat(traces, []sources.Answer{logs})
 	if !logs.Found {
 		said := make([]string, len(answers))
 		for i, x := range answers {
