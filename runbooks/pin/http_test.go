@@ -353,7 +353,9 @@ func TestOneLineSaysWhatIsWrongWithAnEndpoint(t *testing.T) {
 		elsewhere := httptest.NewServer(other)
 		t.Cleanup(elsewhere.Close)
 		h := &holder{version: "v14"}
-		h.before = onPut(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect) })
+		h.before = onPut(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+		})
 		err := serve(t, h).Set(t.Context(), "v13", "v14")
 		oneLine(t, err)
 		if err == nil || !strings.Contains(err.Error(), "307") || other.puts != 0 {

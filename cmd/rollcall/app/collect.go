@@ -27,9 +27,13 @@ func Collect(ctx context.Context, cfg *config.File, up func(grpc, http, state st
 	if err != nil {
 		return errors.Join(err, in.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
 	}
+	stop, err := mirrorAlone(ctx, cfg, clock, log, in.redactor)
+	if err != nil {
+		return errors.Join(err, in.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
+	}
 	log.Info("receiving", "grpc", grpc, "http", http)
 	up(grpc, http, cfg.State)
 	<-ctx.Done()
 	log.Info("ending")
-	return in.Close() //nolint:contextcheck // what is open is closed whatever became of ctx
+	return errors.Join(stop(), in.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
 }

@@ -96,6 +96,8 @@ type Program struct {
 	Pins func(cfg *config.File, service string, note func(string)) (Pins, error)
 	// Redactor builds the filter of `redact`.
 	Redactor func(cfg *config.File) (Redactor, error)
+	// Journals opens the journal alone.
+	Journals Journals
 	Version  Version
 }
 
@@ -235,7 +237,7 @@ func (p *Program) root() *cobra.Command {
 	cmd.AddCommand(
 		p.statusCommand(o), p.requestCommand(o), p.requestsCommand(o), p.logsCommand(o), p.changesCommand(o),
 		p.pinCommand(o), p.featureCommand(o), p.evalsCommand(o),
-		p.doctorCommand(o), p.collectCommand(o), p.drillCommand(o), p.redactCommand(o), p.versionCommand(o),
+		p.doctorCommand(o), p.collectCommand(o), p.drillCommand(o), p.journalCommand(o), p.redactCommand(o), p.versionCommand(o),
 	)
 	cmd.SetOut(p.Out) // before completion, which keeps the writer it finds
 	cmd.SetErr(p.Err)

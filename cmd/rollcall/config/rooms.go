@@ -16,6 +16,7 @@ import (
 	"rollcall/sources/redact"
 	"rollcall/sources/request"
 	"rollcall/sources/signal"
+	"rollcall/store/journal"
 	"rollcall/store/traces"
 )
 
@@ -25,6 +26,7 @@ type (
 	Loki       = loki.Config
 	OTLP       = otlp.Config
 	Traces     = traces.Config
+	Journal    = journal.Config
 	Redact     = redact.Config
 	Mapping    = request.Mapping
 	Price      = signal.Price
