@@ -13,6 +13,7 @@ import (
 	"rollcall/cmd/rollcall/cli"
 	"rollcall/cmd/rollcall/config"
 	"rollcall/cmd/rollcall/launch"
+	"rollcall/store/journal"
 	"rollcall/tui"
 	"rollcall/tui/changes"
 	"rollcall/tui/logs"
@@ -45,7 +46,10 @@ func newProgram() *cli.Program {
 		Collect:  collect,
 		Drill:    driller{},
 		Redactor: func(cfg *config.File) (cli.Redactor, error) { return app.NewFilter(cfg) },
-		Version:  built(),
+		Journals: func(ctx context.Context, cfg *config.File, o cli.JournalOptions) (*journal.Journal, error) {
+			return app.OpenJournal(ctx, cfg, app.JournalOptions{File: o.File, ReadOnly: o.ReadOnly, Origin: "cli"})
+		},
+		Version: built(),
 	}
 	return p
 }

@@ -128,15 +128,11 @@ func (j *Journal) insert(ctx context.Context, tx *sql.Tx, v *View, ds []Draft) (
 		}
 		for n, b := range bodies {
 			n += first
-			res, err := tx.ExecContext(ctx, "INSERT INTO bodies(seq,n,salt,body) VALUES(?,?,?,?)", seq, n, b.salt, b.text)
-			if err != nil {
+			id := bodyID(seq, n)
+			if _, err := tx.ExecContext(ctx, "INSERT INTO bodies(id,salt,body) VALUES(?,?,?)", id, b.salt, b.text); err != nil {
 				return nil, err
 			}
 			if n > 0 {
-				id, err := res.LastInsertId()
-				if err != nil {
-					return nil, err
-				}
 				e.Artifacts = append(e.Artifacts, ArtifactRef{ID: id, Name: l.Artifacts[n-1].Name, Type: l.Artifacts[n-1].Type, Bytes: len(b.text)})
 			}
 		}

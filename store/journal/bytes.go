@@ -27,6 +27,7 @@ const (
 	maxData     = 1 << 20
 	maxArtifact = 32 << 20
 	maxWord     = 256
+	maxBodies   = 4096 // of one entry, its text included
 )
 
 // genesis stands in for the hash before the first entry.
@@ -59,6 +60,11 @@ type sealed struct {
 
 // body is what stands beside the chain.
 type body struct{ salt, text []byte }
+
+// bodyID is where a body is kept: n is 0 for the text and counts the artifacts from 1.
+func bodyID(seq int64, n int) int64 { return seq*maxBodies + int64(n) }
+
+func bodyOf(id int64) (seq, n int64) { return id / maxBodies, id % maxBodies }
 
 func seal(text []byte) (sealed, body) {
 	salt := make([]byte, saltSize)
@@ -107,6 +113,9 @@ func (j *Journal) encode(d *Draft, wall, now time.Time) (l line, exact []byte, b
 	if d.Text != "" {
 		s, b := seal([]byte(j.free(cut(d.Text, maxText))))
 		l.Text, bodies = &s, append(bodies, b)
+	}
+	if len(d.Artifacts) >= maxBodies {
+		return l, nil, nil, fmt.Errorf("%w: one entry keeps fewer than %d artifacts", ErrRefused, maxBodies)
 	}
 	for _, a := range d.Artifacts {
 		if len(a.Body) > maxArtifact {

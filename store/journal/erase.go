@@ -40,7 +40,7 @@ func (j *Journal) Erase(ctx context.Context, seqs []int64, why string) (Entry, e
 			} else if err != nil {
 				return err
 			}
-			res, err := tx.ExecContext(ctx, "UPDATE bodies SET salt=NULL, body=NULL WHERE seq=? AND salt IS NOT NULL", seq)
+			res, err := tx.ExecContext(ctx, "UPDATE bodies SET salt=NULL, body=NULL WHERE id BETWEEN ? AND ? AND salt IS NOT NULL", bodyID(seq, 0), bodyID(seq, maxBodies-1))
 			if err != nil {
 				return err
 			}

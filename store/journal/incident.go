@@ -206,6 +206,9 @@ func (j *Journal) Incidents(ctx context.Context, service string, onlyOpen bool) 
 
 // Incident is Journal.Incident on the view.
 func (r reader) Incident(ctx context.Context, id string) (Incident, error) {
+	if !incidentID.MatchString(id) {
+		return Incident{}, noIncident(id)
+	}
 	entries, err := r.Entries(ctx, Filter{Incident: id, Kinds: foldKinds, Limit: 1 << 30})
 	if err != nil {
 		return Incident{}, err

@@ -34,14 +34,12 @@ var migrations = [][]string{
 		`CREATE INDEX entries_kind ON entries(kind)`,
 		`CREATE INDEX entries_incident ON entries(incident, kind) WHERE incident IS NOT NULL`,
 		`CREATE INDEX entries_run ON entries(run) WHERE run IS NOT NULL`,
-		// n is 0 for the text and counts the artifacts from 1; salt and body are null once erased.
+		// The id is 4096 * seq + n; n is 0 for the text and counts the artifacts from 1.
+		// Salt and body are null once erased.
 		`CREATE TABLE bodies(
 			id INTEGER PRIMARY KEY,
-			seq INTEGER NOT NULL REFERENCES entries(seq),
-			n INTEGER NOT NULL,
 			salt BLOB,
-			body BLOB,
-			UNIQUE(seq, n)
+			body BLOB
 		) STRICT`,
 	},
 }

@@ -55,12 +55,12 @@ func (f *file) goneIf(err error) error {
 // Artifact returns a captured artifact; ErrUnknown when there is none, or when
 // it was erased.
 func (j *Journal) Artifact(ctx context.Context, id int64) (Artifact, error) {
-	var seq, n int64
+	seq, n := bodyOf(id)
 	var text []byte
 	var erased bool
-	err := j.r.QueryRowContext(ctx, "SELECT seq, n, body, salt IS NULL FROM bodies WHERE id=? AND n>0", id).Scan(&seq, &n, &text, &erased)
+	err := j.r.QueryRowContext(ctx, "SELECT body, salt IS NULL FROM bodies WHERE id=?", id).Scan(&text, &erased)
 	switch {
-	case errors.Is(err, sql.ErrNoRows):
+	case errors.Is(err, sql.ErrNoRows), err == nil && n == 0:
 		return Artifact{}, fmt.Errorf("there is no artifact %d: it is %w", id, ErrUnknown)
 	case err != nil:
 		return Artifact{}, explain(j.path, j.gone(err))
@@ -92,7 +92,7 @@ func (j *Journal) Find(ctx context.Context, texts ...string) ([]int64, error) {
 	if len(conds) == 0 {
 		return nil, nil
 	}
-	rows, err := j.r.QueryContext(ctx, "SELECT DISTINCT seq FROM bodies WHERE body IS NOT NULL AND ("+strings.Join(conds, " OR ")+") ORDER BY seq", args...)
+	rows, err := j.r.QueryContext(ctx, "SELECT DISTINCT id/4096 FROM bodies WHERE body IS NOT NULL AND ("+strings.Join(conds, " OR ")+") ORDER BY id", args...)
 	if err != nil {
 		return nil, explain(j.path, j.gone(err))
 	}
@@ -192,7 +192,10 @@ func (r reader) read(ctx context.Context, q string, args ...any) ([]Entry, error
 	if len(out) == 0 {
 		return out, err
 	}
-	return out, errors.Join(err, r.bodies(ctx, out, lines))
+	if berr := r.bodies(ctx, out, lines); err == nil {
+		err = berr
+	}
+	return out, err
 }
 
 // bodies fills in texts and the references to artifacts.
@@ -218,19 +221,20 @@ func (r reader) bodies(ctx context.Context, out []Entry, lines []line) error {
 	if err != nil {
 		return err
 	}
-	rows, err := r.q.QueryContext(ctx, `SELECT seq, n, id, salt IS NOT NULL, CASE n WHEN 0 THEN body END FROM bodies
-		WHERE seq IN (SELECT value FROM json_each(?))`, string(list))
+	rows, err := r.q.QueryContext(ctx, `SELECT b.id, b.salt IS NOT NULL, CASE b.id%4096 WHEN 0 THEN b.body END
+		FROM json_each(?) AS s CROSS JOIN bodies AS b ON b.id BETWEEN s.value*4096 AND s.value*4096+4095`, string(list))
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var seq, n, id int64
+		var id int64
 		var kept bool
 		var text []byte
-		if err := rows.Scan(&seq, &n, &id, &kept, &text); err != nil {
+		if err := rows.Scan(&id, &kept, &text); err != nil {
 			return err
 		}
+		seq, n := bodyOf(id)
 		e := &out[at[seq]]
 		switch {
 		case n == 0:

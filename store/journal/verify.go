@@ -95,7 +95,7 @@ type verifier struct {
 
 // kept is one body as it stands beside the chain.
 type kept struct {
-	id, seq, n int64
+	seq, n     int64
 	salt, text sql.RawBytes
 }
 
@@ -112,7 +112,7 @@ func (v *verifier) run(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if v.bodies, err = v.tx.QueryContext(ctx, "SELECT id, seq, n, salt, body FROM bodies ORDER BY seq, n"); err != nil {
+	if v.bodies, err = v.tx.QueryContext(ctx, "SELECT id, salt, body FROM bodies ORDER BY id"); err != nil {
 		return err
 	}
 	defer v.bodies.Close()
@@ -216,8 +216,13 @@ func (v *verifier) readAhead() error {
 		return v.bodies.Err()
 	}
 	var k kept
+	var id int64
+	if err := v.bodies.Scan(&id, &k.salt, &k.text); err != nil {
+		return err
+	}
+	k.seq, k.n = bodyOf(id)
 	v.next = &k
-	return v.bodies.Scan(&k.id, &k.seq, &k.n, &k.salt, &k.text)
+	return nil
 }
 
 // itsBodies checks what stands beside the chain for one entry.

@@ -85,7 +85,7 @@ func Open(ctx context.Context, cfg *config.File, o Options) (*App, error) {
 		}
 	}
 	a.rows = rows{a.intake, cfg}
-	a.diary = a.newDiary(o.Origin)   //nolint:contextcheck // what is begun in the journal is finished
+	a.diary = openDiary(cfg, clock, a.log, a.intake.redactor, o.origin()) //nolint:contextcheck // what is begun in the journal is finished
 	if err := a.open(); err != nil { //nolint:contextcheck // the evaluator's own work ends with its Close
 		return nil, errors.Join(err, a.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
 	}
@@ -96,6 +96,13 @@ func Open(ctx context.Context, cfg *config.File, o Options) (*App, error) {
 	}
 	if !o.Once && a.loki != nil {
 		a.running.Go(func() { a.watchLoki(ctx) })
+		m, err := newMirror(cfg, clock, a.log, a.loki, a.ReadJournal)
+		if err != nil {
+			return nil, errors.Join(err, a.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
+		}
+		if m != nil {
+			a.running.Go(func() { m.run(ctx) })
+		}
 	}
 	return a, nil
 }

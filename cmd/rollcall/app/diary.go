@@ -158,15 +158,16 @@ func (d *diary) run() {
 	for ending := false; !ending; {
 		var again <-chan time.Time
 		if d.whyNot() != "" {
-			t := time.NewTimer(d.retry)
-			defer t.Stop()
-			again = t.C
+			again = time.After(d.retry)
 		}
 		select {
 		case <-d.wake:
 		case <-again:
 		case <-d.stop:
 			ending = true
+			d.opening.Lock()
+			d.tried = time.Time{} // the last attempt is a real one
+			d.opening.Unlock()
 		}
 		for d.flush() {
 		}
@@ -184,15 +185,16 @@ func (d *diary) flush() bool {
 	d.mu.Lock()
 	batch := append([]journal.Draft(nil), d.waiting[:min(len(d.waiting), diaryBatch)]...)
 	lost := d.lost
+	if len(batch) < len(d.waiting) {
+		lost = 0 // first all that was queued before
+	}
 	d.mu.Unlock()
 	if len(batch) == 0 {
 		return false
 	}
 	sent := batch
-	if lost > 0 && len(batch) < diaryBatch { // after all that was queued before
+	if lost > 0 {
 		sent = append(sent[:len(sent):len(sent)], journal.Draft{Kind: journal.Lost, Data: journal.LostData{Entries: lost}})
-	} else {
-		lost = 0
 	}
 	err := d.commit(sent)
 	if wrong(err) && len(sent) > 1 {

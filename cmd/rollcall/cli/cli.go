@@ -94,6 +94,8 @@ type Program struct {
 	Drill Driller
 	// Redactor builds the filter of `redact`.
 	Redactor func(cfg *config.File) (Redactor, error)
+	// Journals opens the journal alone.
+	Journals Journals
 	Version  Version
 }
 
@@ -232,7 +234,8 @@ func (p *Program) root() *cobra.Command {
 	f.BoolVar(&o.slowLink, "slow-link", false, "fewer frames, for slow connections")
 	cmd.AddCommand(
 		p.statusCommand(o), p.requestCommand(o), p.requestsCommand(o), p.logsCommand(o), p.changesCommand(o),
-		p.incidentCommand(o), p.reviewCommand(o), p.doctorCommand(o), p.collectCommand(o), p.drillCommand(o), p.redactCommand(o), p.versionCommand(o),
+		p.incidentCommand(o), p.reviewCommand(o), p.journalCommand(o), p.doctorCommand(o), p.collectCommand(o), p.drillCommand(o),
+		p.redactCommand(o), p.versionCommand(o),
 	)
 	cmd.SetOut(p.Out) // before completion, which keeps the writer it finds
 	cmd.SetErr(p.Err)

@@ -29,6 +29,7 @@ type File struct {
 	Loki       *Loki               `yaml:"loki"`
 	OTLP       OTLP                `yaml:"otlp"`
 	Traces     Traces              `yaml:"traces"`
+	Journal    Journal             `yaml:"journal"`
 	Redact     Redact              `yaml:"redact"`
 	Mapping    Mapping             `yaml:"mapping"`
 	Prices     map[string]Price    `yaml:"prices"`

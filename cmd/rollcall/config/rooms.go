@@ -15,6 +15,7 @@ import (
 	"rollcall/sources/redact"
 	"rollcall/sources/request"
 	"rollcall/sources/signal"
+	"rollcall/store/journal"
 	"rollcall/store/traces"
 )
 
@@ -24,6 +25,7 @@ type (
 	Loki       = loki.Config
 	OTLP       = otlp.Config
 	Traces     = traces.Config
+	Journal    = journal.Config
 	Redact     = redact.Config
 	Mapping    = request.Mapping
 	Price      = signal.Price

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package journal
+
+import "testing"
+
+func dropPowers(*testing.T) bool { return false }
