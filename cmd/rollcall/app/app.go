@@ -86,7 +86,7 @@ func Open(ctx context.Context, cfg *config.File, o Options) (*App, error) {
 	}
 	a.rows = rows{a.intake, cfg}
 	a.diary = openDiary(cfg, clock, a.log, a.intake.redactor, o.origin()) //nolint:contextcheck // what is begun in the journal is finished
-	if err := a.open(); err != nil { //nolint:contextcheck // the evaluator's own work ends with its Close
+	if err := a.open(); err != nil {                                      //nolint:contextcheck // the evaluator's own work ends with its Close
 		return nil, errors.Join(err, a.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
 	}
 	a.watch = a.newWatch(o.Once || o.Origin == "collect")

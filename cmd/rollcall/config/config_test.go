@@ -24,7 +24,7 @@ func TestMistakesCarryTheirPlaceAndARemedy(t *testing.T) {
 		{"an unknown nested key", "prometheus:\n  url: http://h:9090\n  timeuot: 3s\nservices: {a: {}}\n", `rollcall.yaml:3:3: unknown key "timeuot" under "prometheus"; did you mean "timeout"?`},
 		{"an unknown key in the HTTP section", "prometheus:\n  url: http://h:9090\n  http:\n    tls_config:\n      ca_fil: x\nservices: {a: {}}\n", `rollcall.yaml:5:7: unknown key "ca_fil" under "prometheus.http.tls_config"; did you mean "ca_file"?`},
 		{"an unknown key of a service", "services:\n  a:\n    scoped: x\n" + "prometheus: {url: http://h:9090}\n", `rollcall.yaml:3:5: unknown key "scoped" under "services.a"; did you mean "scope"?`},
-		{"an unknown key that resembles nothing", "xyzzy: 1\n" + ok, `unknown key "xyzzy" at the top level; known here: clock, incidents, loki`},
+		{"an unknown key that resembles nothing", "xyzzy: 1\n" + ok, `unknown key "xyzzy" at the top level; known here: clock, incidents, journal, loki`},
 		{"a bad duration", "refresh: soon\n" + ok, `rollcall.yaml:1:10: refresh: "soon" is not a duration; write it like 15s`},
 		{"a negative duration", "refresh: -3s\n" + ok, `rollcall.yaml:1:10: refresh: "-3s" is negative`},
 		{"a bad size", "traces:\n  max_bytes: lots\n" + ok, `rollcall.yaml:2:14: traces.max_bytes: "lots" is not a size`},
