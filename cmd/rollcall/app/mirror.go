@@ -117,10 +117,7 @@ func mirrorAlone(ctx context.Context, cfg *config.File, clock sources.Clock, log
 func (m *mirror) run(ctx context.Context) {
 	pause := m.pause
 	for ctx.Err() == nil {
-		free, err := m.turn(ctx)
-		if free != nil {
-			free()
-		}
+		err := m.turn(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -141,30 +138,31 @@ func (m *mirror) run(ctx context.Context) {
 
 // turn is one hold of the lock: it mirrors until ctx ends or something fails.
 // Without a journal, or while another process mirrors, it ends without an error.
-func (m *mirror) turn(ctx context.Context) (free func(), err error) {
+func (m *mirror) turn(ctx context.Context) error {
 	j, err := m.journal()
-	if err != nil {
-		if errors.Is(err, journal.ErrUnknown) || errors.Is(err, journal.ErrClosed) {
-			return nil, nil
-		}
-		return nil, err
+	switch {
+	case errors.Is(err, journal.ErrUnknown), errors.Is(err, journal.ErrClosed):
+		return nil
+	case err != nil:
+		return err
 	}
 	free, mine, err := tryLock(m.lock)
 	if err != nil || !mine {
-		return nil, err
+		return err
 	}
+	defer free()
 	turn, cancel := context.WithCancel(ctx)
-	release := func() { cancel(); free() }
+	defer cancel()
 	changed := j.Changed(turn)
 	m.asked = false // another process may have mirrored in the meantime
 	for {
 		if err := m.catchUp(ctx, j); err != nil {
 			m.asked = false
-			return release, err
+			return err
 		}
 		m.spoken = ""
 		if _, open := <-changed; !open {
-			return release, nil
+			return nil
 		}
 	}
 }
