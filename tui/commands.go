@@ -22,7 +22,7 @@ func (m *Model) choices() []choice {
 		}
 	}
 	for _, t := range m.tabs {
-		if t.id == pane.Requests || t.id == pane.Logs {
+		if t.id == pane.Requests || t.id == pane.Logs || t.id == pane.Journal {
 			continue // these take arguments, below
 		}
 		out = append(out, choice{text: string(t.id), help: "pane " + t.key, run: plainly(func() tea.Cmd { return m.open(t.id, nil) })})
@@ -36,6 +36,7 @@ func (m *Model) choices() []choice {
 		run: m.openRequests, args: func() []string { return []string{"bad"} },
 	})
 	add(pane.Logs, choice{text: "logs", arg: "[text or LogQL]", help: "pane 7, filtered", run: m.openLogs})
+	out = append(out, m.deskChoices()...)
 	out = append(
 		out,
 		choice{text: "at", arg: "02:31", needs: true, help: "show a past moment", run: m.runAt},

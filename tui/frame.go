@@ -40,12 +40,13 @@ func (m *Model) layout() {
 	f := frame{bodyW: m.width}
 	f.top = append(f.top, m.header())
 	f.top = append(f.top, m.verdictLines()...)
+	verdict := len(f.top) - 1
 	f.top = append(f.top, m.troubleLines()...)
 	if line := m.banner(); line != "" {
 		f.top = append(f.top, line)
 	}
 	tabs, hits := m.tabLine(len(f.top))
-	f.top, f.hits = append(f.top, tabs), hits
+	f.top, f.hits = append(f.top, tabs...), append(hits, m.deskHits(verdict, len(f.top)+len(tabs)-1)...)
 	m.frame = f
 	m.frame.bodyH = max(1, m.height-len(f.top)-1)
 	if title := m.title(); title != "" {
@@ -121,7 +122,7 @@ func (m *Model) screen() string {
 	m.link.drew(m.wall().Sub(began))
 	s := clean(strings.Join(lines[:min(len(lines), m.height)], "\n"))
 	if m.theme.Options.ASCII {
-		s = asciiOnly(s)
+		s = widget.ASCII(s)
 	}
 	return s
 }

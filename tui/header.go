@@ -107,6 +107,9 @@ func (m *Model) health(wide bool) string {
 		}
 		parts = append(parts, s)
 	}
+	if m.opts.Desk != nil && m.duty.trouble != "" {
+		parts = append(parts, t.Dim.Render("journal")+" "+t.Watch.Render(t.Glyphs.Unreachable))
+	}
 	return strings.Join(parts, "  ")
 }
 
@@ -121,13 +124,23 @@ func (m *Model) verdictLines() []string {
 		return []string{" " + t.Dim.Render("Reading "+oneLine(m.service)+t.Glyphs.Ellipsis)}
 	}
 	glyph, style := t.Verdict(snap.Line.Verdict)
-	rows := sentence(&snap.Line, m.width-4, 1+m.narrow(), t.Options.ASCII)
+	offer, reserve := m.offerWords(), 0
+	if offer != "" {
+		offer = t.Key.Render("R") + " " + t.Bright.Render(offer)
+		reserve = min(m.width/2, ansi.StringWidth(offer)+2)
+	}
+	rows := sentence(&snap.Line, m.width-4, 1+m.narrow(), reserve, t.Options.ASCII)
 	out := make([]string, len(rows))
 	for i, row := range rows {
 		if i == 0 {
 			out[i] = " " + style.Render(glyph+" "+row)
 		} else {
 			out[i] = "   " + style.Render(row)
+		}
+		if i == len(rows)-1 && offer != "" {
+			// At the end, where the eye arrives after the sentence.
+			gap := max(2, m.width-1-ansi.StringWidth(out[i])-ansi.StringWidth(offer))
+			out[i] += strings.Repeat(" ", gap) + offer
 		}
 	}
 	return out
@@ -141,12 +154,17 @@ func (m *Model) narrow() int {
 	return 0
 }
 
-// sentence joins the parts of the verdict line that fit into at most n rows, most important first.
-func sentence(l *signal.Line, width, n int, ascii bool) []string {
+// sentence joins the parts of the verdict line that fit into at most n rows,
+// most important first; at the end of the last one it leaves reserve columns free.
+func sentence(l *signal.Line, width, n, reserve int, ascii bool) []string {
 	rows := []string{""}
 	for _, p := range l.Parts {
 		p = widget.Words(p, ascii)
 		row := &rows[len(rows)-1]
+		room := width
+		if len(rows) == n {
+			room -= reserve
+		}
 		glue := ". "
 		if *row == "" {
 			glue = ""
@@ -154,16 +172,22 @@ func sentence(l *signal.Line, width, n int, ascii bool) []string {
 			glue = " "
 		}
 		switch {
-		case ansi.StringWidth(*row)+len(glue)+ansi.StringWidth(p) <= width:
+		case ansi.StringWidth(*row)+len(glue)+ansi.StringWidth(p) <= room:
 			*row += glue + p
 		case *row == "":
-			*row = ansi.Truncate(p, width, "…")
+			*row = ansi.Truncate(p, room, "…")
 		case len(rows) < n:
-			rows = append(rows, ansi.Truncate(p, width, "…"))
+			if len(rows)+1 == n {
+				room = width - reserve
+			}
+			rows = append(rows, ansi.Truncate(p, room, "…"))
 		}
 	}
 	if rows[0] == "" {
 		rows[0] = "Nothing to say: " + string(l.Verdict)
+	}
+	if last := rows[len(rows)-1]; reserve > 0 && len(rows) < n && ansi.StringWidth(last) > width-reserve {
+		rows = append(rows, "")
 	}
 	return rows
 }
@@ -226,8 +250,10 @@ func (m *Model) banner() string {
 	return m.theme.Banner.Render(widget.Fit(s+", press 0 for now", m.width, m.theme.Glyphs.Ellipsis))
 }
 
-// tabLine is the row of the panes, each with the glyph of its worst verdict when that is worth a look.
-func (m *Model) tabLine(y int) (string, []hit) {
+// tabLine is the row of the panes, each with the glyph of its worst verdict when
+// that is worth a look, and at its right what goes on at the desk, which gets a
+// row of its own where there is no room.
+func (m *Model) tabLine(y int) ([]string, []hit) {
 	t := m.theme
 	current := m.currentTab()
 	type cell struct {
@@ -268,16 +294,28 @@ func (m *Model) tabLine(y int) (string, []hit) {
 		}
 		return b.String(), hits, x
 	}
-	for _, try := range []struct {
+	tries := []struct {
 		short bool
 		gap   int
 		pad   int
-	}{{false, 1, 1}, {false, 0, 1}, {false, 1, 0}, {true, 0, 1}, {true, 1, 0}} {
-		if s, hits, w := build(try.short, try.gap, try.pad); w <= m.width || try.short && try.pad == 0 {
-			return s, hits
+	}{{false, 1, 1}, {false, 0, 1}, {false, 1, 0}, {true, 0, 1}, {true, 1, 0}}
+	duty := m.dutyText()
+	if need := ansi.StringWidth(duty) + 3; duty != "" {
+		for _, try := range tries {
+			if s, hits, w := build(try.short, try.gap, try.pad); w+need <= m.width {
+				return []string{s + strings.Repeat(" ", m.width-w-need+2) + duty + " "}, hits
+			}
 		}
 	}
-	return "", nil
+	for _, try := range tries {
+		if s, hits, w := build(try.short, try.gap, try.pad); w <= m.width || try.short && try.pad == 0 {
+			if duty == "" {
+				return []string{s}, hits
+			}
+			return []string{s, m.dutyRow(duty)}, hits
+		}
+	}
+	return nil, nil
 }
 
 // titleRule is the line over a pane that has a title.
@@ -321,6 +359,12 @@ func (m *Model) footer() string {
 				s = "enter looks closer · 1–7 go to a pane · g opens a request by ID · t sets the time"
 			default:
 				s = "enter looks closer · 1–7 panes · g request by ID · : commands · ? keys"
+			}
+			if words := m.offerWords(); words != "" {
+				s = "R opens the runbook (" + words + ") · I opens an incident · " + s
+				if m.width < 116 {
+					s = "R opens the runbook · I an incident · enter looks closer · 1–7 panes · ? keys"
+				}
 			}
 			s = strings.Replace(s, "1–7", m.tabKeys(), 1)
 		}

@@ -61,6 +61,9 @@ func (m *Model) helpGroups() []keymap.Group {
 		groups = append(groups, keymap.Group{Name: "In " + m.hereWord(), Keys: keys})
 	}
 	for _, g := range m.keys.Groups() {
+		if g.Name == "Act" && m.opts.Desk == nil {
+			continue
+		}
 		for i, k := range g.Keys {
 			if k.Help().Key == m.keys.Tabs.Help().Key {
 				g.Keys[i].SetHelp(m.tabKeys(), k.Help().Desc)

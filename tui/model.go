@@ -23,6 +23,8 @@ import (
 // Options make a console.
 type Options struct {
 	Backend pane.Backend
+	// Desk is where the console acts and writes things down; nil for a console that only reads.
+	Desk pane.Desk
 	// Panes are the panes besides the shell's own (overview, health, quality, cost, safety, signal, debug).
 	Panes   []pane.Pane
 	Service string // the first of the backend's services when empty
@@ -83,6 +85,7 @@ type Model struct {
 	paneCancel context.CancelFunc
 
 	read    reading
+	duty    duty
 	palette *palette
 	help    *help
 	guard   replyGuard
@@ -90,7 +93,9 @@ type Model struct {
 	hint    bool // the newcomer's line still stands
 	started time.Time
 	leaving bool
-	fatal   error
+	// leaveAsked: the person has been told what leaving does to the run that this console drives.
+	leaveAsked bool
+	fatal      error
 
 	frame frame // geometry of what is on the screen now
 }
@@ -167,7 +172,9 @@ func New(ctx context.Context, o Options) *Model {
 		signals.NewOne(), debug.New(m.counters),
 	}
 	for _, p := range append(own, o.Panes...) {
-		m.panes[p.ID()] = p
+		if o.Desk != nil || !acting(p.ID()) {
+			m.panes[p.ID()] = p
+		}
 	}
 	for _, t := range []tab{
 		{"1", pane.Overview, "Overview", "All", ""},
@@ -177,6 +184,8 @@ func New(ctx context.Context, o Options) *Model {
 		{"5", pane.Safety, "Safety", "Safe", sources.SafetyPane},
 		{"6", pane.Requests, "Requests", "Reqs", ""},
 		{"7", pane.Logs, "Logs", "Logs", ""},
+		{"8", pane.Runbooks, "Runbooks", "Run", ""},
+		{"9", pane.Journal, "Journal", "Jrnl", ""},
 		{"C", pane.Changes, "Changes", "Chg", ""},
 	} {
 		if m.panes[t.id] != nil {
@@ -209,7 +218,7 @@ func (m *Model) context() pane.Context {
 	return pane.Context{
 		Width: m.frame.bodyW, Height: m.frame.bodyH, Theme: m.theme, Service: m.service,
 		View: m.view, Now: now, Wall: m.lastMsg, LocalTime: m.local, Frozen: m.frozen,
-		Snapshot: m.read.snap, Backend: m.opts.Backend, Ctx: m.paneCtx,
+		Snapshot: m.read.snap, Backend: m.opts.Backend, Desk: m.opts.Desk, Incident: m.duty.open, Ctx: m.paneCtx,
 	}
 }
 

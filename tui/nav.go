@@ -88,11 +88,18 @@ func (m *Model) renewPaneCtx() {
 	m.paneCtx, m.paneCancel = context.WithCancel(m.ctx)
 }
 
-// currentTab is the tab that the visible pane belongs to.
+// currentTab is the tab that the visible pane belongs to: its own, or that of the pane it came from.
 func (m *Model) currentTab() pane.ID {
 	for i := len(m.stack) - 1; i >= 0; i-- {
+		id := m.stack[i].id
+		switch id {
+		case pane.Run:
+			id = pane.Runbooks
+		case pane.Incident:
+			id = pane.Journal
+		}
 		for _, t := range m.tabs {
-			if t.id == m.stack[i].id {
+			if t.id == id {
 				return t.id
 			}
 		}

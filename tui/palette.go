@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"rollcall/store/journal"
 	"rollcall/tui/widget"
 )
 
@@ -31,6 +32,8 @@ type choice struct {
 	run func(arg string) (tea.Cmd, error)
 	// needs tells that running without an argument makes no sense: enter completes instead.
 	needs bool
+	// unrecorded: what is typed is no query, or what it does is recorded by itself.
+	unrecorded bool
 	// args suggests arguments.
 	args func() []string
 }
@@ -128,11 +131,15 @@ func (m *Model) runPalette() tea.Cmd {
 		return nil
 	}
 	m.palette = nil
+	c0 := m.context()
 	cmd, err := c.run(arg)
 	if err != nil {
 		p.err = oneLine(err.Error())
 		m.palette = p
 		return nil
+	}
+	if !c.unrecorded {
+		c0.Record(journal.QueryTyped, map[string]string{"where": "palette", "pane": string(m.top().id)}, ":"+strings.TrimSpace(c.text+" "+arg))
 	}
 	return cmd
 }

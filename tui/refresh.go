@@ -32,7 +32,7 @@ func (m *Model) tick() tea.Cmd {
 
 func (m *Model) onTick() tea.Cmd {
 	m.read.checked = m.lastMsg
-	cmds := []tea.Cmd{m.tick()}
+	cmds := []tea.Cmd{m.tick(), m.readDuty()}
 	switch {
 	case !m.view.Live() && (m.frozen || !m.read.retry):
 	case m.read.flying:

@@ -27,6 +27,9 @@ type leaveMsg struct{}
 const grace = 300 * time.Millisecond
 
 func (m *Model) leave() tea.Cmd {
+	if m.holdBack() {
+		return nil
+	}
 	if m.paneCancel != nil {
 		m.paneCancel()
 	}

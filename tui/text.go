@@ -101,35 +101,3 @@ func cut(s string, w int, tail string) string {
 	}
 	return ansi.Truncate(s, w, tail)
 }
-
-// asciiOnly replaces what a terminal without UTF-8 cannot show, column for column.
-func asciiOnly(s string) string {
-	plain := true
-	for i := 0; i < len(s) && plain; i++ {
-		plain = s[i] < 0x80
-	}
-	if plain {
-		return s
-	}
-	var b strings.Builder
-	b.Grow(len(s))
-	for _, r := range s {
-		if r < 0x80 {
-			b.WriteRune(r)
-			continue
-		}
-		if i := strings.IndexRune(asciiFrom, r); i >= 0 {
-			b.WriteByte(asciiTo[utf8.RuneCountInString(asciiFrom[:i])])
-			continue
-		}
-		for range ansi.StringWidth(string(r)) {
-			b.WriteByte('?')
-		}
-	}
-	return b.String()
-}
-
-const (
-	asciiFrom = "→←↑↓–—…≥≤×·•‰“”‘’␊"
-	asciiTo   = "><^v--.><x|*?\"\"''$"
-)

@@ -117,9 +117,10 @@ func (m *Model) setService(name string) tea.Cmd {
 	}
 	m.service = name
 	m.read.snap, m.read.err, m.read.now, m.read.lastGood = nil, nil, time.Time{}, time.Time{}
+	m.forgetDuty()
 	m.renewPaneCtx()
 	m.layout()
-	return tea.Batch(m.startRead(), m.refreshPane())
+	return tea.Batch(m.startRead(), m.readDuty(), m.refreshPane())
 }
 
 // parseAt reads a moment as people write it: "02:31", "02:31:05", "2026-03-10 02:31", RFC 3339 or "-10m".

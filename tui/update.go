@@ -56,6 +56,12 @@ func (m *Model) handle(msg tea.Msg) tea.Cmd {
 		return m.onTick()
 	case snapshotMsg:
 		return m.onSnapshot(msg)
+	case dutyMsg:
+		return m.onDuty(msg)
+	case doneMsg:
+		return m.onDone(msg)
+	case pane.ActedMsg:
+		return m.readDuty()
 	case leaveMsg:
 		return tea.Quit
 	case paneMsg:
@@ -95,7 +101,7 @@ func (m *Model) resize(size tea.WindowSizeMsg) tea.Cmd {
 		return nil
 	}
 	cmd := m.startRead()
-	return tea.Batch(cmd, m.open(m.opts.InitialView, m.opts.Argument))
+	return tea.Batch(cmd, m.readDuty(), m.open(m.opts.InitialView, m.opts.Argument))
 }
 
 // columns says how many points a chart is read with: few enough steps that a
@@ -126,6 +132,9 @@ func (m *Model) background(msg tea.BackgroundColorMsg) tea.Cmd {
 // key handles one key: overlays first, then an input of the pane, then the shell, then the pane.
 func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 	m.notice, m.hint = pane.NoticeMsg{}, false
+	if !key.Matches(k, m.keys.Kill, m.keys.Quit) {
+		m.leaveAsked = false
+	}
 	switch {
 	case key.Matches(k, m.keys.Kill):
 		return m.leave()
@@ -158,6 +167,10 @@ func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 		return m.openPalette("range ")
 	case key.Matches(k, keys.Changes):
 		return m.open(pane.Changes, nil)
+	case key.Matches(k, keys.Runbook):
+		return m.openRunbook()
+	case key.Matches(k, keys.Incident):
+		return m.openIncident()
 	case key.Matches(k, keys.Longer):
 		return m.zoom(1)
 	case key.Matches(k, keys.Shorter):
@@ -182,7 +195,7 @@ func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 		return m.copy()
 	case key.Matches(k, keys.Refresh):
 		m.read.retry = true
-		return tea.Batch(m.startRead(), m.refreshPane())
+		return tea.Batch(m.startRead(), m.readDuty(), m.refreshPane())
 	case key.Matches(k, keys.Suspend):
 		return tea.Suspend
 	case key.Matches(k, keys.Tabs):
@@ -260,7 +273,7 @@ func (m *Model) bind(id pane.ID, cmd tea.Cmd) tea.Cmd {
 		switch got := cmd().(type) {
 		case nil:
 			return nil
-		case pane.OpenMsg, pane.NoticeMsg, pane.TimeMsg:
+		case pane.OpenMsg, pane.NoticeMsg, pane.TimeMsg, pane.ActedMsg:
 			return got
 		default:
 			v := reflect.ValueOf(got)

@@ -16,10 +16,14 @@ import (
 	"rollcall/store/journal"
 	"rollcall/tui"
 	"rollcall/tui/changes"
+	"rollcall/tui/incident"
+	journalpane "rollcall/tui/journal"
 	"rollcall/tui/logs"
 	"rollcall/tui/pane"
 	"rollcall/tui/request"
 	"rollcall/tui/requests"
+	runpane "rollcall/tui/run"
+	"rollcall/tui/runbooks"
 )
 
 // Set by the linker: -X main.version=v1.2.3.
@@ -95,6 +99,10 @@ func console(ctx context.Context, c cli.ConsoleStart) error {
 	}
 	if s, ok := c.Session.(session); ok {
 		o.Log = s.Log()
+	}
+	if desk, ok := c.Session.(pane.Desk); ok {
+		o.Desk = desk
+		o.Panes = append(o.Panes, runbooks.New(), runpane.New(), incident.New(), journalpane.New())
 	}
 	return tui.Run(ctx, o, tui.Terminal{})
 }

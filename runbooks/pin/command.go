@@ -1,7 +1,6 @@
 package pin
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -87,7 +86,7 @@ func (c command) output(ctx context.Context, argv []string) (string, error) {
 	if err := c.run(ctx, argv, &out, io.Discard); err != nil {
 		return "", err
 	}
-	return out.String(), nil
+	return string(out.b), nil
 }
 
 // run runs a command to its end. When ctx or its time is over, its whole process
@@ -130,16 +129,11 @@ func (c command) run(ctx context.Context, argv []string, out, errs io.Writer) er
 }
 
 // head keeps the beginning of a stream.
-type head struct {
-	bytes.Buffer
-	cut bool
-}
+type head struct{ b []byte }
 
 // Write never fails: what is too much is dropped.
 func (h *head) Write(p []byte) (int, error) {
-	keep := p[:min(len(p), maxOutput-h.Len())]
-	h.cut = h.cut || len(keep) < len(p)
-	_, _ = h.Buffer.Write(keep) // a buffer in memory takes everything
+	h.b = append(h.b, p[:min(len(p), maxOutput-len(h.b))]...)
 	return len(p), nil
 }
 

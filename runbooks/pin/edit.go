@@ -95,11 +95,15 @@ func findYAML(src []byte, key string) (place, error) {
 			return place{}, fmt.Errorf("there is no %s in it; check key", strings.Join(strings.Split(key, ".")[:i+1], "."))
 		}
 	}
-	scalar, ok := n.(ast.ScalarNode)
-	if !ok || n.Type() == ast.NullType || n.Type() == ast.LiteralType {
-		return place{}, fmt.Errorf("%s is no plain value but a %s; check key", key, strings.ToLower(n.Type().String()))
+	if a, ok := n.(*ast.AnchorNode); ok {
+		n = a.Value
 	}
-	tk := scalar.GetToken()
+	switch n.Type() {
+	case ast.StringType, ast.IntegerType, ast.FloatType, ast.BoolType:
+	default:
+		return place{}, fmt.Errorf("%s is no plain value (%s); check key", key, strings.ToLower(n.Type().String()))
+	}
+	tk := n.GetToken()
 	raw := strings.TrimSpace(tk.Origin)
 	start, ok := offset(src, tk.Position)
 	if !ok || !bytes.HasPrefix(src[start:], []byte(raw)) || strings.Contains(raw, "\n") || raw == "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/golang/snappy"
+	"github.com/grafana/loki/pkg/push"
 
 	"rollcall/sources"
 	"rollcall/sources/redact"
@@ -124,6 +127,12 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.Form.Get("query")
 	path := strings.TrimPrefix(r.URL.Path, "/loki/api/v1/")
 	switch {
+	case path == "push" && r.Header.Get("Content-Type") == "application/x-protobuf":
+		if err := f.pushProto(r.Body); err != nil {
+			http.Error(w, err.Error(), 400)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
 	case path == "push":
 		var body struct {
 			Streams []struct {
@@ -200,6 +209,30 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.NotFound(w, r)
 	}
+}
+
+func (f *fake) pushProto(body io.Reader) error {
+	b, err := io.ReadAll(body)
+	if err == nil {
+		b, err = snappy.Decode(nil, b)
+	}
+	var req push.PushRequest
+	if err == nil {
+		err = req.Unmarshal(b)
+	}
+	if err != nil {
+		return err
+	}
+	for _, s := range req.Streams {
+		labels := map[string]string{}
+		for _, m := range matcher.FindAllStringSubmatch(s.Labels, -1) {
+			labels[m[1]] = m[2]
+		}
+		for _, e := range s.Entries {
+			f.push(labels, e.Timestamp, e.Line, map[string]string{})
+		}
+	}
+	return nil
 }
 
 func streamsOf(entries []fakeEntry) []any {

@@ -45,6 +45,14 @@ func (r *Review) HTML(w io.Writer) error {
 		"names": artifactNames,
 		"chart": func(s Signal) *chart { return r.chart(&s) },
 		"or":    or,
+		"notable": func() []Signal {
+			shown, _ := r.Notable()
+			return shown
+		},
+		"others": func() string {
+			_, others := r.Notable()
+			return strings.Join(others, ", ")
+		},
 	}).Parse(page)
 	if err != nil {
 		return err

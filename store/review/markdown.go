@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -137,12 +138,18 @@ func (m *markdown) signals(r *Review) {
 		m.line("None were recorded.")
 		return
 	}
-	rows := make([][]string, 0, len(r.Signals))
-	for i := range r.Signals {
-		s := &r.Signals[i]
+	shown, others := r.Notable()
+	rows := make([][]string, 0, len(shown))
+	for i := range shown {
+		s := &shown[i]
 		rows = append(rows, []string{md(s.Label), number(s.Before, s.Unit), number(s.During, s.Unit), number(s.After, s.Unit), number(s.Usual, s.Unit), md(citePoints(s.Points))})
 	}
-	m.table([]string{"Signal", "Before", "Worst during", "After", "Usual", "Journal"}, rows)
+	if len(rows) > 0 {
+		m.table([]string{"Signal", "Before", "Worst during", "After", "Usual", "Journal"}, rows)
+	}
+	if len(others) > 0 {
+		m.line("\nRecorded and never worse than their thresholds: %s.", md(strings.Join(others, ", ")))
+	}
 }
 
 // citePoints cites the first and the last entry behind a signal.
@@ -219,15 +226,23 @@ func (m *markdown) affected(r *Review) {
 	if a.UsualUSD.OK {
 		usual = sources.USD.Format(a.UsualUSD.V)
 	}
-	rows = append(rows, []string{"Cost", md(cost)}, []string{"Usual cost", md(usual + prefixed(": ", a.UsualHow))})
+	rows = append(rows, []string{"Cost", md(cost)}, []string{"Usual cost", md(join(usual, brackets(a.UsualHow)))})
 	if a.CostUSD.OK && a.UsualUSD.OK {
-		rows = append(rows, []string{"More than usual", md(fmt.Sprintf("%s − %s = %s", cost, usual, sources.USD.Format(a.CostUSD.V-a.UsualUSD.V)))})
+		rows = append(rows, []string{"More than usual", md(fmt.Sprintf("%s − %s = %s", cost, usual, sources.USD.Format(cents(a.CostUSD.V)-cents(a.UsualUSD.V))))})
 	}
 	m.table([]string{"", ""}, rows)
 	m.line("\nThe request rows cover %s to %s.", md(stamp(a.Since)), md(stamp(a.Until)))
 	for _, n := range a.Notes {
 		m.line("- Note: %s", md(n))
 	}
+}
+
+// cents rounds as large sums are written, so that the printed difference adds up.
+func cents(v float64) float64 {
+	if abs(v) < 1 {
+		return v
+	}
+	return math.Round(v*100) / 100
 }
 
 func whole(n sources.Num) string {

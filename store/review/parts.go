@@ -220,6 +220,23 @@ func (b *builder) signals() {
 	}
 }
 
+// Notable splits the signals into those that opened the incident or were watched
+// or bad at any time, and the labels of the others.
+func (r *Review) Notable() (shown []Signal, others []string) {
+	for _, s := range r.Signals {
+		notable := contains(r.Incident.Signals, s.Signal)
+		for _, p := range s.Points {
+			notable = notable || p.Verdict == sources.Bad || p.Verdict == sources.Watch
+		}
+		if notable {
+			shown = append(shown, s)
+		} else {
+			others = append(others, s.Label)
+		}
+	}
+	return shown, others
+}
+
 // worse tells whether v is worse than the worst so far.
 func worse(v, than float64, dir sources.Direction, usual sources.Num) bool {
 	switch dir {

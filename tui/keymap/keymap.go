@@ -11,6 +11,8 @@ type Map struct {
 	Earlier, Later, Live, Freeze             key.Binding
 	Copy, LocalTime, Mouse, Refresh, Suspend key.Binding
 	Kill                                     key.Binding
+	// Runbook and Incident are there only where the console can act.
+	Runbook, Incident key.Binding
 }
 
 // New returns the keys.
@@ -39,6 +41,8 @@ func New() Map {
 		Refresh:   b("ctrl+r", "read everything again now", "ctrl+r"),
 		Suspend:   b("ctrl+z", "put the console in the background", "ctrl+z"),
 		Kill:      b("ctrl+c", "leave, from anywhere", "ctrl+c"),
+		Runbook:   b("R", "the runbook that the verdict line suggests", "R"),
+		Incident:  b("I", "the open incident, or open one", "I"),
 	}
 }
 
@@ -52,6 +56,7 @@ type Group struct {
 func (m Map) Groups() []Group {
 	return []Group{
 		{"Go", []key.Binding{m.Tabs, m.Changes, m.Open, m.Palette, m.Back, m.Help, m.Quit}},
+		{"Act", []key.Binding{m.Runbook, m.Incident}},
 		{"Time", []key.Binding{m.Range, m.Longer, m.Shorter, m.Earlier, m.Later, m.Live, m.Freeze, m.LocalTime}},
 		{"Screen", []key.Binding{m.Copy, m.Mouse, m.Refresh, m.Suspend, m.Kill}},
 	}

@@ -6,6 +6,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
+
+	"rollcall/tui/pane"
+	"rollcall/tui/widget"
 )
 
 // MaxWrap is how many bytes of one text are wrapped for the screen; the rest is
@@ -86,6 +89,15 @@ const maxMarks = 4
 func validAt(s string) bool {
 	_, n := utf8.DecodeRuneInString(s)
 	return n == 3
+}
+
+// Screen makes lines exactly the size of the pane, and ASCII where the terminal has nothing else.
+func Screen(c pane.Context, lines []string) string {
+	s := widget.Block(strings.Join(lines, "\n"), c.Width, c.Height, c.Theme.Glyphs.Ellipsis)
+	if c.Theme.Options.ASCII {
+		s = widget.ASCII(s)
+	}
+	return s
 }
 
 // Wrap breaks text into lines of at most w columns, at spaces where it can.

@@ -12,6 +12,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"rollcall/sources"
+	"rollcall/store/journal"
 	"rollcall/tui/kit"
 	"rollcall/tui/pane"
 )
@@ -299,6 +300,9 @@ func (p *Pane) typed(c pane.Context, k tea.KeyPressMsg) tea.Cmd {
 	}
 	p.input.Close()
 	p.wrong = nil
+	if text != "" {
+		c.Record(journal.QueryTyped, map[string]string{"where": "logs"}, text)
+	}
 	return p.filter(c, text)
 }
 

@@ -149,10 +149,7 @@ func (p *Pane) drawRow(c pane.Context, r *sources.Reading, w int) string {
 	}
 	num, unit := g.NotExposed, ""
 	if r.Known {
-		num, unit = widget.Value(r.Value, r.Unit, t.Options.ASCII)
-		if r.AtLeast {
-			num = g.AtLeast + num
-		}
+		num, unit = widget.Figure(r, t.Options.ASCII)
 	}
 	label, value := t.Plain, t.Bright
 	if !r.Known {

@@ -15,6 +15,7 @@ import (
 
 	"rollcall/sources"
 	"rollcall/sources/signal"
+	"rollcall/store/journal"
 	"rollcall/tui/theme"
 )
 
@@ -32,6 +33,10 @@ const (
 	Request  ID = "request"
 	Logs     ID = "logs"
 	Changes  ID = "changes"
+	Runbooks ID = "runbooks"
+	Run      ID = "run" // a plan, or a run
+	Incident ID = "incident"
+	Journal  ID = "journal"
 	Signal   ID = "signal" // one signal full screen
 	Debug    ID = "debug"
 )
@@ -49,6 +54,8 @@ type Context struct {
 	Frozen        bool
 	Snapshot      *signal.Snapshot // nil until the first refresh
 	Backend       Backend
+	Desk          Desk              // nil: the console only reads
+	Incident      *journal.Incident // the open one of the service; nil when there is none
 	// Ctx ends when the pane is left or the view changes: reads that nobody looks at stop.
 	Ctx context.Context
 }
@@ -87,8 +94,10 @@ type Copier interface {
 
 // OpenMsg asks the shell to open a pane on top of the current one.
 type OpenMsg struct {
-	ID  ID
-	Arg any // string for Request (any ID), sources.RequestFilter for Requests, sources.LogQuery for Logs, string for Signal
+	ID ID
+	// Arg is a string for Request (any ID) and Signal, sources.RequestFilter for Requests, sources.LogQuery for
+	// Logs, PlanOf or the run's ID for Run, Declare or the incident's ID for Incident, words of the filter for Journal.
+	Arg any
 }
 
 // NoticeMsg asks the shell to show one line until the next key.

@@ -5,6 +5,7 @@
 package request
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"rollcall/sources"
+	"rollcall/store/journal"
 	"rollcall/tui/kit"
 	"rollcall/tui/pane"
 	"rollcall/tui/theme"
@@ -49,6 +51,9 @@ type Pane struct {
 	gen     int
 	loading bool
 	cancel  context.CancelFunc
+
+	acts      bool // the console can act: requests can be captured
+	capturing bool
 
 	focus  section
 	zoom   bool
@@ -134,6 +139,7 @@ func (p *Pane) Restore(c pane.Context, kept any) tea.Cmd {
 
 // Open shows the request with the given request, trace or response ID.
 func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
+	p.acts = c.Desk != nil
 	id, _ := arg.(string)
 	if id == "" {
 		if p.id == "" {
@@ -142,7 +148,7 @@ func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 		return p.Refresh(c)
 	}
 	if id != p.id || p.service != c.Service {
-		*p = Pane{id: id, service: c.Service, gen: p.gen, cancel: p.cancel}
+		*p = Pane{id: id, service: c.Service, acts: p.acts, gen: p.gen, cancel: p.cancel}
 	}
 	return p.read(c)
 }
@@ -151,7 +157,7 @@ func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 func (p *Pane) Refresh(c pane.Context) tea.Cmd {
 	if p.service != c.Service && p.id != "" {
 		// Another service may know the same ID; the old answer is not its.
-		*p = Pane{id: p.id, service: c.Service, gen: p.gen, cancel: p.cancel}
+		*p = Pane{id: p.id, service: c.Service, acts: p.acts, gen: p.gen, cancel: p.cancel}
 		return p.read(c)
 	}
 	if p.id == "" || p.loading || c.Frozen && p.view != nil {
@@ -217,6 +223,10 @@ func (p *Pane) take(c pane.Context, a answer) {
 	p.shown = p.trace.visible(p.closed)
 	if first {
 		p.piece = answerPiece(p.view.Content)
+		if p.found() {
+			r := &p.view.Request
+			c.Record(journal.RequestViewed, map[string]string{"request_id": cmp.Or(bestID(r), p.id), "trace_id": r.TraceID}, "")
+		}
 		return
 	}
 	if old != nil {
@@ -299,17 +309,18 @@ func (p *Pane) CopyText(pane.Context) (string, string) {
 }
 
 var keys = struct {
-	next, prev, enter, zoom, logs, left, right, move, scroll key.Binding
+	next, prev, enter, zoom, logs, capture, left, right, move, scroll key.Binding
 }{
-	next:   key.NewBinding(key.WithKeys("tab"), key.WithHelp("tab", "next section")),
-	prev:   key.NewBinding(key.WithKeys("shift+tab"), key.WithHelp("shift+tab", "section before")),
-	zoom:   key.NewBinding(key.WithKeys("z"), key.WithHelp("z", "section alone")),
-	logs:   key.NewBinding(key.WithKeys("l"), key.WithHelp("l", "its lines in Logs")),
-	left:   key.NewBinding(key.WithKeys("left")),
-	right:  key.NewBinding(key.WithKeys("right")),
-	enter:  key.NewBinding(key.WithKeys("enter")),
-	move:   key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "move")),
-	scroll: key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "scroll")),
+	next:    key.NewBinding(key.WithKeys("tab"), key.WithHelp("tab", "next section")),
+	prev:    key.NewBinding(key.WithKeys("shift+tab"), key.WithHelp("shift+tab", "section before")),
+	zoom:    key.NewBinding(key.WithKeys("z"), key.WithHelp("z", "section alone")),
+	logs:    key.NewBinding(key.WithKeys("l"), key.WithHelp("l", "its lines in Logs")),
+	capture: key.NewBinding(key.WithKeys("c"), key.WithHelp("c", "capture into the incident")),
+	left:    key.NewBinding(key.WithKeys("left")),
+	right:   key.NewBinding(key.WithKeys("right")),
+	enter:   key.NewBinding(key.WithKeys("enter")),
+	move:    key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "move")),
+	scroll:  key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "scroll")),
 }
 
 func help(b key.Binding, k, words string) key.Binding {
@@ -338,6 +349,9 @@ func (p *Pane) Keys() []key.Binding {
 	default:
 		out = append(out, help(keys.enter, "enter", "alone"))
 	}
+	if p.acts {
+		out = append(out, keys.capture)
+	}
 	return append(out, keys.logs, keys.zoom, keys.move, keys.prev)
 }
 
@@ -359,6 +373,8 @@ func (p *Pane) Update(c pane.Context, msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case answer:
 		p.take(c, msg)
+	case capturedMsg:
+		return p.captured(msg)
 	case tea.KeyPressMsg:
 		if p.view == nil {
 			return nil
@@ -386,6 +402,8 @@ func (p *Pane) key(c pane.Context, k tea.KeyPressMsg) tea.Cmd {
 		p.zoom = !p.zoom
 	case key.Matches(k, keys.logs):
 		return p.openLogs()
+	case key.Matches(k, keys.capture):
+		return p.capture(c)
 	case key.Matches(k, keys.enter):
 		return p.enter(c)
 	case key.Matches(k, keys.left), key.Matches(k, keys.right):

@@ -5,12 +5,14 @@ package requests
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
 	"rollcall/sources"
+	"rollcall/store/journal"
 	"rollcall/tui/kit"
 	"rollcall/tui/pane"
 )
@@ -378,6 +380,9 @@ func (p *Pane) typed(c pane.Context, msg tea.Msg) tea.Cmd {
 		}
 		p.input.Close()
 		p.wrong = nil
+		if words = strings.TrimSpace(words); words != "" {
+			c.Record(journal.QueryTyped, map[string]string{"where": "requests"}, words)
+		}
 		return p.filter(c, words)
 	case key.Matches(k, keys.complete):
 		taken, _ := complete(p.input.Value(), p.rows)

@@ -37,9 +37,11 @@ type Theme struct {
 // Glyphs are the characters that differ between UTF-8 and ASCII.
 type Glyphs struct {
 	OK, Watch, Bad, NoTraffic, NotExposed, Unreachable, Learning string
-	Ellipsis, AtLeast, Times, Arrow, Mark, Cursor, Dot           string
-	Spark                                                        []rune // lowest to highest
-	Border                                                       lipgloss.Border
+	Ellipsis, Times, Arrow, Mark, Cursor, Dot                    string
+	// How a step of a run stands, and which one is the current one.
+	Passed, Failed, Doing, Todo, Unsure, Skipped, Here string
+	Spark                                              []rune // lowest to highest
+	Border                                             lipgloss.Border
 }
 
 // New builds a theme. The palette keeps apart for the common kinds of colour blindness.
@@ -103,14 +105,16 @@ func (t *Theme) Verdict(v sources.Verdict) (string, lipgloss.Style) {
 
 var unicodeGlyphs = Glyphs{
 	OK: "●", Watch: "◐", Bad: "▲", NoTraffic: "○", NotExposed: "–", Unreachable: "?", Learning: "…",
-	Ellipsis: "…", AtLeast: "≥", Times: "×", Arrow: "→", Mark: "◆", Cursor: "›", Dot: "·",
+	Ellipsis: "…", Times: "×", Arrow: "→", Mark: "◆", Cursor: "›", Dot: "·",
+	Passed: "✓", Failed: "✗", Doing: "◐", Todo: "·", Unsure: "?", Skipped: "–", Here: "►",
 	Spark:  []rune("▁▂▃▄▅▆▇█"),
 	Border: lipgloss.RoundedBorder(),
 }
 
 var asciiGlyphs = Glyphs{
 	OK: "*", Watch: "~", Bad: "!", NoTraffic: "o", NotExposed: "-", Unreachable: "?", Learning: ".",
-	Ellipsis: "..", AtLeast: ">=", Times: "x", Arrow: "->", Mark: "^", Cursor: ">", Dot: "|",
+	Ellipsis: "..", Times: "x", Arrow: "->", Mark: "^", Cursor: ">", Dot: "|",
+	Passed: "+", Failed: "x", Doing: "~", Todo: ".", Unsure: "?", Skipped: "-", Here: ">",
 	Spark:  []rune("_.-=*#"),
 	Border: lipgloss.ASCIIBorder(),
 }

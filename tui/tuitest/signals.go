@@ -195,7 +195,7 @@ func Snapshot(service string, v sources.View, now time.Time) *signal.Snapshot {
 	if broken {
 		snap.Line = signal.Line{
 			Verdict: sources.Bad, Signals: []string{"schema_fail", "feedback"}, Since: ChangeAt.Add(2 * time.Minute),
-			Change: &snap.Changes[len(snap.Changes)-1],
+			Change: &snap.Changes[len(snap.Changes)-1], Runbook: "rollback-prompt",
 			Parts: []string{
 				"Schema failures 9.1% since 02:33", "(over 5%, usual 1.2%)", "Suspect: prompt v13→v14 at 02:31", "Also feedback up 71%",
 			},

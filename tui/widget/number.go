@@ -40,6 +40,19 @@ func Value(v float64, u sources.Unit, ascii bool) (num, unit string) {
 	}
 }
 
+// Figure is the number and the unit of a reading that has a value. A lower bound
+// says so, except where the number is too small to be told at all.
+func Figure(r *sources.Reading, ascii bool) (num, unit string) {
+	num, unit = Value(r.Value, r.Unit, ascii)
+	switch {
+	case !r.AtLeast || strings.HasPrefix(num, "<"):
+		return num, unit
+	case ascii:
+		return ">=" + num, unit
+	}
+	return "≥" + num, unit
+}
+
 // Text is Value as one word, with ≥ before what is only a lower bound.
 func Text(r *sources.Reading, ascii bool) string {
 	if !r.Known {
@@ -48,13 +61,7 @@ func Text(r *sources.Reading, ascii bool) string {
 		}
 		return "–"
 	}
-	num, unit := Value(r.Value, r.Unit, ascii)
-	if r.AtLeast {
-		if ascii {
-			return ">=" + num + unit
-		}
-		return "≥" + num + unit
-	}
+	num, unit := Figure(r, ascii)
 	return num + unit
 }
 

@@ -4,6 +4,7 @@ package widget
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 )
@@ -115,3 +116,35 @@ func Message(w, h int, tail string, words ...string) string {
 	}
 	return Block(strings.Join(lines, "\n"), w, h, tail)
 }
+
+// ASCII replaces what a terminal without UTF-8 cannot show, column for column.
+func ASCII(s string) string {
+	plain := true
+	for i := 0; i < len(s) && plain; i++ {
+		plain = s[i] < 0x80
+	}
+	if plain {
+		return s
+	}
+	var b strings.Builder
+	b.Grow(len(s))
+	for _, r := range s {
+		if r < 0x80 {
+			b.WriteRune(r)
+			continue
+		}
+		if i := strings.IndexRune(asciiFrom, r); i >= 0 {
+			b.WriteByte(asciiTo[utf8.RuneCountInString(asciiFrom[:i])])
+			continue
+		}
+		for range ansi.StringWidth(string(r)) {
+			b.WriteByte('?')
+		}
+	}
+	return b.String()
+}
+
+const (
+	asciiFrom = "→←↑↓–—…≥≤×·•‰“”‘’␊"
+	asciiTo   = "><^v--.><x|*?\"\"''$"
+)

@@ -56,6 +56,18 @@ func TestValuesHaveFixedDecimalsInTheirUnit(t *testing.T) {
 	}
 }
 
+func TestALowerBoundSaysSoUnlessItIsTooSmallToTell(t *testing.T) {
+	for _, c := range []struct {
+		v           float64
+		want, ascii string
+	}{{.091, "≥9.1%", ">=9.1%"}, {.0002, "<0.1%", "<0.1%"}} {
+		r := &sources.Reading{Known: true, AtLeast: true, Unit: sources.Ratio, Value: c.v}
+		if got, plain := Text(r, false), Text(r, true); got != c.want || plain != c.ascii {
+			t.Errorf("at least %v is written %q and %q, want %q and %q", c.v, got, plain, c.want, c.ascii)
+		}
+	}
+}
+
 func TestAxesHaveRoundNumbersThatAscend(t *testing.T) {
 	for _, c := range []struct {
 		s    Scale

@@ -101,11 +101,11 @@ func (a *App) money(ctx context.Context, service string, since time.Time, out *r
 		before += buckets[i].CostUSD
 	}
 	if covered < 10*time.Minute {
-		note("the usual cost is not known: only %s of rows before it", covered.Round(time.Second))
+		note("the usual cost is not known: only %s of rows before it", sources.ShortDuration(covered))
 		return
 	}
 	out.UsualUSD = sources.N(before * float64(out.Until.Sub(out.Since)) / float64(covered))
-	out.UsualHow = fmt.Sprintf("$%.2f in the %s before, scaled to the same length", before, covered.Round(time.Minute))
+	out.UsualHow = fmt.Sprintf("$%.2f in the %s before, scaled to the same length", before, sources.ShortDuration(covered))
 }
 
 // people counts users and tenants among the bad requests.

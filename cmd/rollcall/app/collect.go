@@ -30,10 +30,14 @@ func Collect(ctx context.Context, cfg *config.File, up func(grpc, http, state st
 	}
 	log.Info("receiving", "grpc", grpc, "http", http)
 	var a *App
+	stop := func() error { return nil }
 	if len(cfg.Services) > 0 {
-		if a, err = Open(ctx, cfg, Options{Intake: in, Origin: "collect"}); err != nil {
-			return errors.Join(err, in.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
-		}
+		a, err = Open(ctx, cfg, Options{Intake: in, Origin: "collect"})
+	} else {
+		stop, err = mirrorAlone(ctx, cfg, clock, log, in.redactor)
+	}
+	if err != nil {
+		return errors.Join(err, in.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
 	}
 	up(grpc, http, cfg.State)
 	if a != nil {
@@ -42,5 +46,5 @@ func Collect(ctx context.Context, cfg *config.File, up func(grpc, http, state st
 	}
 	<-ctx.Done()
 	log.Info("ending")
-	return errors.Join(err, in.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
+	return errors.Join(err, stop(), in.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
 }

@@ -78,3 +78,5 @@ func definitions[K ~string](order []K, means map[K]string) []pane.Definition {
 	}
 	return out
 }
+
+var _ pane.Desk = (*App)(nil)

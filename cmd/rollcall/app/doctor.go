@@ -31,7 +31,7 @@ const checkTime = 10 * time.Second
 
 // Doctor checks everything that a service needs, every source at the same time.
 func (a *App) Doctor(ctx context.Context, service string) []Finding {
-	checks := []func(context.Context, string) []Finding{a.checkState, a.checkProm, a.checkLoki, a.checkOTLP, a.checkTraces, a.checkQueries, a.checkSignals}
+	checks := []func(context.Context, string) []Finding{a.checkState, a.checkProm, a.checkLoki, a.checkBackends, a.checkOTLP, a.checkTraces, a.checkQueries, a.checkSignals}
 	found := make([][]Finding, len(checks))
 	var wg sync.WaitGroup
 	for i, check := range checks {
@@ -217,6 +217,7 @@ func (a *App) checkTraces(ctx context.Context, service string) []Finding {
 	}
 	seen := max(list.Facts.Total, len(list.Rows))
 	out := []Finding{ok("traces", "requests", fmt.Sprintf("%d seen of the last hour; %s", seen, h.Note))}
+	out = append(out, a.checkCoverage(ctx, service)...)
 	if without > 0 {
 		return append(out, Finding{"traces", "request ID", sources.Watch, fmt.Sprintf("%d of %d rows have none", without, len(list.Rows)), "set llmops.request.id on the root span, or name the attribute in mapping.request_id"})
 	}

@@ -9,26 +9,32 @@ import (
 	"path/filepath"
 
 	"rollcall/cmd/rollcall/config"
+	"rollcall/sources"
 	"rollcall/sources/redact"
 	"rollcall/store/journal"
 )
 
 const journalFile = "journal.db"
 
-// newDiary makes the App's hold on the journal of its state folder. It touches nothing yet.
-func (a *App) newDiary(origin string) *diary {
-	path := filepath.Join(a.cfg.State, journalFile)
-	if origin == "" {
-		origin = "console"
-		if a.once {
-			origin = "cli"
-		}
-	}
-	return newDiary(a.clock, a.log, func(readOnly bool) (*journal.Journal, error) {
+// openDiary makes a hold on the journal of a state folder. It touches nothing yet.
+func openDiary(cfg *config.File, clock sources.Clock, log *slog.Logger, redactor *redact.Redactor, origin string) *diary {
+	path := filepath.Join(cfg.State, journalFile)
+	return newDiary(clock, log, func(readOnly bool) (*journal.Journal, error) {
 		return journal.Open(context.Background(), path, journal.Options{
-			Clock: a.clock, Redact: a.intake.redactor.Text, Actor: Actor(), Origin: origin, ReadOnly: readOnly, Log: a.log,
+			Clock: clock, Redact: redactor.Text, Actor: Actor(), Origin: origin, ReadOnly: readOnly, Log: log,
 		})
 	})
+}
+
+// origin is what entries name as theirs.
+func (o *Options) origin() string {
+	switch {
+	case o.Origin != "":
+		return o.Origin
+	case o.Once:
+		return "cli"
+	}
+	return "console"
 }
 
 // JournalOptions say how OpenJournal opens.

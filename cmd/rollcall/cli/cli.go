@@ -239,9 +239,8 @@ func (p *Program) root() *cobra.Command {
 	f.BoolVar(&o.slowLink, "slow-link", false, "fewer frames, for slow connections")
 	cmd.AddCommand(
 		p.statusCommand(o), p.requestCommand(o), p.requestsCommand(o), p.logsCommand(o), p.changesCommand(o),
-		p.incidentCommand(o), p.reviewCommand(o), p.runbookCommand(o),
 		p.pinCommand(o), p.featureCommand(o), p.evalsCommand(o),
-		p.journalCommand(o),
+		p.runbookCommand(o), p.incidentCommand(o), p.reviewCommand(o), p.journalCommand(o),
 		p.doctorCommand(o), p.collectCommand(o), p.drillCommand(o), p.redactCommand(o), p.versionCommand(o),
 	)
 	cmd.SetOut(p.Out) // before completion, which keeps the writer it finds

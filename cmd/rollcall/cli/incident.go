@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -153,6 +154,21 @@ func (d *desk) incident(ctx context.Context, id string) (journal.Incident, error
 	return journal.Incident{}, usage("%s are open; name one of them", strings.Join(names, " and "))
 }
 
+// latest returns the one that is named, or the open one, or else the newest:
+// what is read about is often over already.
+func (d *desk) latest(ctx context.Context, id string) (journal.Incident, error) {
+	if id == "" {
+		list, err := d.book.Incidents(ctx, d.service)
+		if err != nil {
+			return journal.Incident{}, err
+		}
+		if len(list) > 0 && !slices.ContainsFunc(list, func(i journal.Incident) bool { return i.Open() }) {
+			return list[0], nil
+		}
+	}
+	return d.incident(ctx, id)
+}
+
 // print writes an incident as text or JSON.
 func (d *desk) print(p *Program, inc *journal.Incident) error {
 	if d.json {
@@ -285,6 +301,7 @@ func (p *Program) incidentList(o *options) *cobra.Command {
 func (p *Program) incidentShow(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show [INC]", Short: "Show an incident and its timeline",
+		Long: "Without INC the open incident of the service is shown, or else its newest.",
 		Args: cobra.MaximumNArgs(1),
 	}
 	return p.withDesk(cmd, o, func(ctx context.Context, d *desk, args []string) error {
@@ -292,7 +309,7 @@ func (p *Program) incidentShow(o *options) *cobra.Command {
 		if len(rest) > 0 {
 			return usage("%q is no incident; write it like INC-7", clean(rest[0]))
 		}
-		inc, err := d.incident(ctx, id)
+		inc, err := d.latest(ctx, id)
 		if err != nil {
 			return err
 		}

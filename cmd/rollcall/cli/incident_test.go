@@ -110,6 +110,8 @@ func TestAnIncidentIsKeptOnTheCommandLine(t *testing.T) {
 	has(t, b.does(t, ExitOK, "incident", "close", "--reason", "no suite yet"), "state     closed", "no suite yet")
 	has(t, b.does(t, ExitUsage, "incident", "close", "INC-1", "--reason", "x"), "closed already")
 	has(t, b.does(t, ExitOK, "incident", "list"), "INC-1", "closed", "SEV1")
+	has(t, b.does(t, ExitOK, "incident", "show"), "INC-1", "closed")
+	has(t, b.does(t, ExitOK, "review"), "# INC-1", "no regression case: no suite yet")
 	has(t, b.does(t, ExitBad, "incident", "show", "INC-9"), "INC-9")
 }
 

@@ -24,7 +24,7 @@ func (p *Program) reviewCommand(o *options) *cobra.Command {
 			"formulas, signals before and after, changes, affected requests and money, runbooks as ticked boxes. What\n" +
 			"only people know is left blank. --public leaves out people, users, tenants, hosts, notes and outputs; read\n" +
 			"it through before it leaves the house all the same. That it was exported is recorded.\n\n" +
-			"Without INC the open incident of the service is meant.",
+			"Without INC the open incident of the service is meant, or else its newest.",
 		Example: "  rollcall review INC-7 > INC-7.md\n  rollcall review INC-7 -f html --public --out INC-7.html",
 		Args:    cobra.MaximumNArgs(1),
 	}
@@ -50,7 +50,7 @@ func (p *Program) reviewCommand(o *options) *cobra.Command {
 }
 
 func (p *Program) review(ctx context.Context, d *desk, id, format, file string, public bool) error {
-	inc, err := d.incident(ctx, id)
+	inc, err := d.latest(ctx, id)
 	if err != nil {
 		return err
 	}

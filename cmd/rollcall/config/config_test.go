@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,13 +19,14 @@ func env(kv ...string) Env {
 }
 
 func TestMistakesCarryTheirPlaceAndARemedy(t *testing.T) {
+	const prom = "prometheus: {url: http://h:9090}\n"
 	const ok = "prometheus: {url: http://127.0.0.1:9090}\nservices: {a: {scope: 'job=\"a\"'}}\n"
 	for _, tc := range []struct{ name, text, want string }{
 		{"an unknown key at the top", "promethus: {url: x}\n" + ok, `rollcall.yaml:1:1: unknown key "promethus" at the top level; did you mean "prometheus"?`},
 		{"an unknown nested key", "prometheus:\n  url: http://h:9090\n  timeuot: 3s\nservices: {a: {}}\n", `rollcall.yaml:3:3: unknown key "timeuot" under "prometheus"; did you mean "timeout"?`},
 		{"an unknown key in the HTTP section", "prometheus:\n  url: http://h:9090\n  http:\n    tls_config:\n      ca_fil: x\nservices: {a: {}}\n", `rollcall.yaml:5:7: unknown key "ca_fil" under "prometheus.http.tls_config"; did you mean "ca_file"?`},
 		{"an unknown key of a service", "services:\n  a:\n    scoped: x\n" + "prometheus: {url: http://h:9090}\n", `rollcall.yaml:3:5: unknown key "scoped" under "services.a"; did you mean "scope"?`},
-		{"an unknown key that resembles nothing", "xyzzy: 1\n" + ok, `unknown key "xyzzy" at the top level; known here: clock, incidents, loki`},
+		{"an unknown key that resembles nothing", "xyzzy: 1\n" + ok, `unknown key "xyzzy" at the top level; known here: clock, incidents, jaeger`},
 		{"a bad duration", "refresh: soon\n" + ok, `rollcall.yaml:1:10: refresh: "soon" is not a duration; write it like 15s`},
 		{"a negative duration", "refresh: -3s\n" + ok, `rollcall.yaml:1:10: refresh: "-3s" is negative`},
 		{"a bad size", "traces:\n  max_bytes: lots\n" + ok, `rollcall.yaml:2:14: traces.max_bytes: "lots" is not a size`},
@@ -46,6 +48,8 @@ func TestMistakesCarryTheirPlaceAndARemedy(t *testing.T) {
 		{"a variable that is not set", "prometheus: {url: 'http://${NOWHERE}:9090'}\nservices: {a: {}}\n", `the environment variable NOWHERE is not set`},
 		{"a CA file that is missing", "prometheus:\n  url: https://h:9090\n  http: {tls_config: {ca_file: none.pem}}\nservices: {a: {}}\n", `rollcall.yaml:3:32: ca_file `},
 		{"two ways of authorization", "prometheus:\n  url: https://h:9090\n  http:\n    basic_auth: {username: u}\n    authorization: {credentials_file: x}\nservices: {a: {}}\n", `rollcall.yaml:4:5: prometheus.http: at most one of`},
+		{"no URL of a trace backend", "tempo: {timeout: 3s}\n" + ok, `rollcall.yaml:1:1: tempo.url is missing`},
+		{"an unknown key of a trace backend", "jaeger: {url: 'http://h', tenant: x}\n" + ok, `rollcall.yaml:1:27: unknown key "tenant" under "jaeger"`},
 		{"an address without a port", "otlp: {grpc: localhost}\n" + ok, `rollcall.yaml:1:14: otlp.grpc "localhost" is not an address`},
 		{"a port that is none", "otlp: {grpc: 'localhost:99999'}\n" + ok, `is not a port`},
 		{"a wrong choice", "ui: {color: blue}\n" + ok, `rollcall.yaml:1:13: ui.color is "blue"; it can be auto, always, never`},
@@ -63,6 +67,18 @@ func TestMistakesCarryTheirPlaceAndARemedy(t *testing.T) {
 		{"a negative price", "prices: {m: {input: -1}}\n" + ok, `rollcall.yaml:1:10: prices.m is negative`},
 		{"control bytes in a key", "\"a\\e[31m\": 1\n" + ok, `unknown key "a\x1b[31m"`},
 		{"several mistakes", "a1: 1\nb2: 2\n" + ok, `(and 1 more)`},
+		{"an unknown component", "services:\n  a:\n    components:\n      promt: {driver: exec}\n" + prom, `rollcall.yaml:4:7: "promt" is no component; there are prompt, model, tools, index, policy`},
+		{"an unknown key of a pin", "services:\n  a:\n    components: {prompt: {drvier: http}}\n" + prom, `rollcall.yaml:3:27: unknown key "drvier" under "services.a.components.prompt"; did you mean "driver"?`},
+		{"an unknown driver", "services:\n  a:\n    components: {prompt: {driver: ftp}}\n" + prom, `services.a.components.prompt.driver "ftp" is not known; it can be exec, http or file`},
+		{"a pin without its address", "services:\n  a:\n    components:\n      prompt: {driver: http}\n" + prom, `rollcall.yaml:4:7: services.a.components.prompt.url is missing`},
+		{"a key of another driver", "services:\n  a:\n    components: {prompt: {driver: http, url: 'http://h', get: [x]}}\n" + prom, `services.a.components.prompt.get belongs to driver exec; this one is http`},
+		{"a set that does not compare", "services:\n  a:\n    components: {model: {driver: exec, get: [x], set: [x, $VERSION]}}\n" + prom, `services.a.components.model.set has no $CURRENT; the command must move the version only while it is $CURRENT`},
+		{"a variable that nobody fills", "services:\n  a:\n    components: {model: {driver: exec, get: [x, $NAME], set: [x, $VERSION, $CURRENT]}}\n" + prom, `services.a.components.model.get: $NAME is not replaced here; this command gets no variables`},
+		{"a file without a key", "services:\n  a:\n    components: {index: {driver: file, path: x.yaml}}\n" + prom, `services.a.components.index.key is missing; say where the version stands`},
+		{"evals that write no result", "services:\n  a:\n    evals: {run: [x], format: promptfoo}\n" + prom, `services.a.evals.run has no $RESULT`},
+		{"a share over one", "services:\n  a:\n    evals: {run: [x], pass_rate: 95}\n" + prom, `services.a.evals.pass_rate 95 is no share; write 0.95`},
+		{"a secret in a header of a pin", "services:\n  a:\n    components: {prompt: {driver: http, url: 'http://h', headers: {Authorization: x}}}\n" + prom, `services.a.components.prompt.headers: Authorization is a secret`},
+		{"a mistake in the rehearsal", "services:\n  a:\n    rehearsal:\n      features: {driver: file}\n" + prom, `services.a.rehearsal.features.driver "file" is not known; it can be exec or http`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := Parse("rollcall.yaml", []byte(tc.text), env())
@@ -123,6 +139,8 @@ loki:
   url: http://127.0.0.1:3100
   http:
     basic_auth: {username: u, password: "${LOKI_PW}"}
+tempo: {url: "http://127.0.0.1:3200", headers: {X-Scope-OrgID: team-a}, timeout: 2s, http: {basic_auth: {username: u, password_file: token}}}
+jaeger: {url: "http://127.0.0.1:16686/jaeger", max_body: 8MiB}
 otlp: {grpc: 127.0.0.1:0, http: "off", max_body: 8MiB}
 traces: {retention: 3d, max_bytes: 1GiB}
 redact: {keep_ip: true, patterns: [{name: ticket, regexp: 'TCK-[0-9]+'}]}
@@ -134,8 +152,9 @@ services:
     scope: 'namespace="prod", job="a"'
     logs: '{job="a"}'
     trace_service: assistant
-    components: {prompt: {driver: http, url: http://x}}
+    components: {prompt: {driver: http, url: http://x}, index: {driver: file, path: pins.yaml, key: v}}
     evals: {run: [make, evals]}
+    rehearsal: {components: {prompt: {driver: file, path: VERSION}}}
 `
 	f, err := Parse(filepath.Join(dir, "rollcall.yaml"), []byte(text), env("PROM", "http://h:9090", "LOKI_PW", "pw"))
 	if err != nil {
@@ -152,10 +171,16 @@ services:
 	check(f.Prometheus.HTTP.FollowRedirects && f.Loki.HTTP.FollowRedirects, "HTTP defaults hold")
 	check(f.Prometheus.HTTP.HTTPHeaders.Headers["X-A"].Values[0] == "b", "headers are read")
 	check(string(f.Loki.HTTP.BasicAuth.Password) == "pw", "a password may come from the environment")
+	check(f.Tempo.Headers["X-Scope-OrgID"] == "team-a" && f.Tempo.HTTP.BasicAuth.PasswordFile == filepath.Join(dir, "token"), "Tempo is read")
+	check(f.Jaeger.MaxBody == 8<<20 && f.Jaeger.HTTP.FollowRedirects, "Jaeger is read, with the HTTP defaults")
 	check(f.State == filepath.Join(dir, "mine"), "state is relative to the configuration")
 	check(f.Traces.Retention.Or(0) == 72*time.Hour, "days are durations")
 	check(f.Clock.Speed == 10, "the clock is read")
 	check(strings.Join(f.Names(), " ") == "a b", "services are sorted")
+	a := f.Services["a"]
+	check(a.Components["index"].Path == filepath.Join(dir, "pins.yaml"), "files of pins are relative to the configuration")
+	check(a.Rehearsal.Components["prompt"].Path == filepath.Join(dir, "VERSION"), "those of rehearsals too")
+	check(a.Components["prompt"].HTTP.FollowRedirects, "HTTP defaults hold for pins")
 	check(f.UI.SlowLink && f.UI.Color == "never" && f.UI.ASCII == "auto", "the look is read")
 }
 
@@ -219,4 +244,32 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("the error is not one clean line: %q", err)
 		}
 	})
+}
+
+func TestFoldersOfRunbooksCountFromTheConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	beside := filepath.Join(dir, "runbooks")
+	text := []byte("runbooks: {dirs: [ours, /srv/runbooks]}\nprometheus: {url: http://127.0.0.1:9090}\nservices: {a: {}}\n")
+	parse := func() []string {
+		t.Helper()
+		cfg, err := Parse(filepath.Join(dir, "rollcall.yaml"), text, env("HOME", dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg.Runbooks.Dirs
+	}
+	want := []string{filepath.Join(dir, "ours"), "/srv/runbooks"}
+	if got := parse(); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if err := os.Mkdir(beside, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got := parse(); !slices.Equal(got, append(want, beside)) {
+		t.Errorf("%v does not end with the folder beside the file", got)
+	}
+	_, err := Parse("rollcall.yaml", []byte("runbooks: {dirs: ['']}\n"+string(text[len("runbooks: {dirs: [ours, /srv/runbooks]}\n"):])), env("HOME", dir))
+	if err == nil || !strings.Contains(err.Error(), "rollcall.yaml:1:19: runbooks.dirs[0] is empty; name a folder or remove it") {
+		t.Errorf("%v", err)
+	}
 }

@@ -13,12 +13,15 @@ import (
 	"rollcall/runbooks"
 	"rollcall/runbooks/pin"
 	"rollcall/sources"
+	"rollcall/sources/jaeger"
 	"rollcall/sources/loki"
 	"rollcall/sources/otlp"
 	"rollcall/sources/prom"
 	"rollcall/sources/redact"
 	"rollcall/sources/request"
 	"rollcall/sources/signal"
+	"rollcall/sources/tempo"
+	"rollcall/store/journal"
 	"rollcall/store/traces"
 )
 
@@ -26,8 +29,11 @@ import (
 type (
 	Prometheus = prom.Config
 	Loki       = loki.Config
+	Tempo      = tempo.Config
+	Jaeger     = jaeger.Config
 	OTLP       = otlp.Config
 	Traces     = traces.Config
+	Journal    = journal.Config
 	Redact     = redact.Config
 	Mapping    = request.Mapping
 	Price      = signal.Price

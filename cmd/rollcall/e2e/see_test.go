@@ -210,7 +210,7 @@ func TestTheDrillDiesWithALauncherThatIsKilled(t *testing.T) {
 	if err := d.launcher.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	poll(t, 20*time.Second, "end of the drill", func() bool {
+	poll(t, 2*time.Minute, "end of the drill", func() bool {
 		conn, err := net.DialTimeout("tcp", strings.TrimPrefix(d.Prometheus, "http://"), time.Second)
 		if err == nil {
 			_ = conn.Close()

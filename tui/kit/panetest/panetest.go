@@ -28,7 +28,8 @@ type Driver struct {
 	Pane pane.Pane
 	C    pane.Context
 	Back *tuitest.Backend
-	Sent []tea.Msg // what the pane asked of the shell: OpenMsg, NoticeMsg, TimeMsg
+	Desk *tuitest.Desk
+	Sent []tea.Msg // what the pane asked of the shell: OpenMsg, NoticeMsg, TimeMsg, ActedMsg
 	msgs chan tea.Msg
 }
 
@@ -37,12 +38,13 @@ func New(t testing.TB, p pane.Pane, w, h int) *Driver {
 	t.Helper()
 	b := tuitest.New()
 	ctx, cancel := context.WithCancel(context.Background())
-	d := &Driver{T: t, Pane: p, Back: b, msgs: make(chan tea.Msg, 64)}
+	desk := tuitest.NewDesk(b.Time)
+	d := &Driver{T: t, Pane: p, Back: b, Desk: desk, msgs: make(chan tea.Msg, 64)}
 	now := b.Time.Now()
 	view := sources.View{Range: time.Hour, Columns: w}
 	d.C = pane.Context{
 		Width: w, Height: h, Theme: theme.New(theme.Options{Dark: true}), Service: tuitest.Failing,
-		View: view, Now: now, Wall: now, Backend: b, Ctx: ctx, Snapshot: tuitest.Snapshot(tuitest.Failing, view, now),
+		View: view, Now: now, Wall: now, Backend: b, Desk: desk, Ctx: ctx, Snapshot: tuitest.Snapshot(tuitest.Failing, view, now),
 	}
 	t.Cleanup(func() {
 		d.Pane.Left()
@@ -99,7 +101,7 @@ func (d *Driver) Next() tea.Msg {
 // Send hands one message to the pane, or keeps it when it is for the shell.
 func (d *Driver) Send(msg tea.Msg) {
 	switch msg.(type) {
-	case pane.OpenMsg, pane.NoticeMsg, pane.TimeMsg:
+	case pane.OpenMsg, pane.NoticeMsg, pane.TimeMsg, pane.ActedMsg:
 		d.Sent = append(d.Sent, msg)
 		return
 	}
