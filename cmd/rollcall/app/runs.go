@@ -42,14 +42,14 @@ func (a *App) Engine() (*run.Engine, error) {
 	if real, err := filepath.EvalSymlinks(exe); err == nil {
 		exe = real
 	}
-	path, work := a.cfg.Path, ""
+	path, work := a.cfg.Path, "/"
 	if path != "" {
 		if abs, err := filepath.Abs(path); err == nil {
 			path = abs
 		}
 		work = filepath.Dir(path)
-	} else if work, err = os.Getwd(); err != nil {
-		work = "/"
+	} else if here, err := os.Getwd(); err == nil {
+		work = here
 	}
 	state, err := filepath.Abs(a.cfg.State)
 	if err != nil {
