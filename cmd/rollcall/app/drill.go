@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -135,6 +136,9 @@ func (d *Drill) Close() error {
 	return err
 }
 
+// metricsDir begins the name of the folder in which the simulated service keeps its metrics.
+const metricsDir = "metrics-"
+
 // keptFile marks the folder of a drill that was to be kept whole.
 const keptFile = "kept"
 
@@ -169,15 +173,15 @@ func received(dir string) bool {
 	return own || pid > 0
 }
 
-// Tidy removes the bulk of a finished drill: its metrics and requests. Files at
-// the top (configuration, logs, the journal) stay.
+// Tidy removes the bulk of a finished drill: its metrics and requests. What people
+// may come back for stays: configuration, logs, the journal, reviews, records of runs.
 func (d *Drill) Tidy() error {
 	entries, err := os.ReadDir(d.Dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if e.IsDir() {
+		if e.IsDir() && (e.Name() == tracesDir || strings.HasPrefix(e.Name(), metricsDir)) {
 			err = errors.Join(err, os.RemoveAll(filepath.Join(d.Dir, e.Name())))
 		}
 	}

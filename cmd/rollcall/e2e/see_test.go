@@ -15,8 +15,9 @@ import (
 )
 
 // The path of a newcomer on call: the prompt regresses, the console says so and
-// names the change, and one of the failing requests opens down to its spans.
-func TestDrillFromFirstLookToABadRequest(t *testing.T) {
+// names the change, one of the failing requests opens down to its spans, an
+// incident is opened, the runbook rolls the prompt back, and the review is written.
+func TestDrillFromFirstLookToTheReview(t *testing.T) {
 	dir := binaries(t)
 	state := t.TempDir()
 	term := openTerminal(t, 120, 36, []string{"XDG_STATE_HOME=" + state}, filepath.Join(dir, "rollcall"), "drill", "--speed", "10")
@@ -50,10 +51,13 @@ func TestDrillFromFirstLookToABadRequest(t *testing.T) {
 	term.press(":request " + id + "\r")
 	term.waitText(20*time.Second, id, "inference")
 
+	act(term, id)
+
 	term.press("q")
 	if code := term.waitExit(20 * time.Second); code != 0 {
 		t.Errorf("the console ended with code %d", code)
 	}
+	recorded(t, dir, state, id)
 }
 
 // The same service from the command line, without a screen.
