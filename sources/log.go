@@ -11,6 +11,16 @@ type LogLine struct {
 	Level     string            `json:"level,omitempty"` // error, warn, info, debug or empty
 	RequestID string            `json:"request_id,omitempty"`
 	TraceID   string            `json:"trace_id,omitempty"`
+	// Says is what an access log of a gateway tells about its request, by column of
+	// the request row: "model_requested", "model_served", "provider", "tokens_in",
+	// "tokens_out", and "status" (the HTTP code). Nil for most lines.
+	Says map[string]LogField `json:"says,omitempty"`
+}
+
+// LogField is a value that stands in a line, and the name under which it stands there.
+type LogField struct {
+	Value string `json:"value"`
+	Field string `json:"field"`
 }
 
 // LogQuery asks for log lines.

@@ -138,9 +138,17 @@ type Request struct {
 	LLMCalls  int               `json:"llm_calls"`
 	SpanCount int               `json:"span_count"`
 	Sampled   bool              `json:"sampled,omitempty"`
-	Flags     []string          `json:"flags,omitempty"` // "unpinned", "no manifest", "no root"
+	Flags     []string          `json:"flags,omitempty"` // the Flag constants
 	From      map[string]string `json:"from,omitempty"`  // column → field
 }
+
+// Flags of a request row: what speaks against believing, or reproducing, it.
+const (
+	FlagUnpinned   = "unpinned"    // served under an alias that names no snapshot
+	FlagNoManifest = "no manifest" // what was live cannot be told
+	FlagNoRoot     = "no root"     // the span that began the request is missing, so far
+	FlagLarge      = "large trace" // so many spans that stage times are those of the first
+)
 
 // EvalScore is one evaluation of a request.
 type EvalScore struct {
@@ -288,6 +296,9 @@ type RequestBucket struct {
 	CostUSD      float64
 	WithCost     int
 	Sampled      int // of N: that stand for others, which were not kept
+	WithModel    int // of which the served model is known
+	Unpinned     int // served under an alias that names no snapshot
+	NoManifest   int // what was live cannot be told: not reproducible
 	// Latency and TTFT hold P50, P95, P99 in seconds; unknown without rows.
 	Latency [3]Num
 	TTFT    [3]Num

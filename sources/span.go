@@ -2,6 +2,7 @@ package sources
 
 import (
 	"encoding/hex"
+	"strings"
 	"time"
 )
 
@@ -88,4 +89,36 @@ type TraceEvent struct {
 type TraceBatch struct {
 	Spans  []Span
 	Events []TraceEvent
+}
+
+// TraceQuery asks a trace backend for whole traces.
+type TraceQuery struct {
+	Service string   // service.name; empty for all
+	Fields  []string // attributes of spans of which one must equal Value; none: any trace
+	Value   string
+	Failed  bool // only traces with a failed span
+	Since   time.Time
+	Until   time.Time
+	Limit   int // traces; the backend decides which, mostly the newest
+}
+
+// TraceList is an answer to TraceQuery, newest trace first.
+type TraceList struct {
+	Traces [][]Span
+	Facts  Facts
+}
+
+// ParseTraceID reads a trace ID in hex; leading zeros may be missing, as some
+// backends leave them out.
+func ParseTraceID(s string) (TraceID, bool) {
+	var id TraceID
+	if s == "" || len(s) > 32 {
+		return id, false
+	}
+	raw, err := hex.DecodeString(strings.Repeat("0", 32-len(s)) + s)
+	if err != nil {
+		return id, false
+	}
+	copy(id[:], raw)
+	return id, !id.IsZero()
 }

@@ -3,6 +3,8 @@ package loki
 import (
 	"bufio"
 	"strings"
+
+	"rollcall/sources"
 )
 
 // maxID is the length of the longest ID that is taken for one.
@@ -19,6 +21,7 @@ type identity struct {
 	requestRank        int
 	said, guessed      string // level said by the sender, and guessed by Loki
 	word               string // level that stands in the text
+	says               map[string]sources.LogField
 }
 
 // Names of fields, after lower-casing and replacing - . / by _. For request IDs
@@ -35,9 +38,10 @@ func (id *identity) fields(m map[string]string) {
 }
 
 func (id *identity) field(name, v string) {
-	if v == "" || len(name) > 64 {
+	if v == "" || v == "null" || len(name) > 64 {
 		return
 	}
+	original := name
 	name = normal(name)
 	switch name {
 	case "trace_id", "traceid", "oteltraceid", "otel_trace_id", "dd_trace_id", "x_b3_traceid", "trace", "logging_googleapis_com_trace":
@@ -61,6 +65,26 @@ func (id *identity) field(name, v string) {
 	case "detected_level":
 		id.guessed = level(v)
 		return
+	case "gen_ai_request_model", "gen_ai_original_model", "requested_model", "llm_request_model_name":
+		id.say("model_requested", original, v, isID)
+		return
+	case "gen_ai_response_model", "llm_response_model_name", "litellm_model_name":
+		id.say("model_served", original, v, isID)
+		return
+	case "gen_ai_provider_name", "gen_ai_system":
+		id.say("provider", original, v, isID)
+		return
+	case "gen_ai_usage_input_tokens", "gen_ai_usage_prompt_tokens", "llm_input_token", "prompt_tokens":
+		id.say("tokens_in", original, v, isCount)
+		return
+	case "gen_ai_usage_output_tokens", "gen_ai_usage_completion_tokens", "llm_output_token", "completion_tokens":
+		id.say("tokens_out", original, v, isCount)
+		return
+	case "response_code", "http_response_status_code", "http_status_code", "status_code":
+		if len(v) == 3 {
+			id.say("status", original, v, isCount)
+		}
+		return
 	}
 	for rank, want := range requestNames {
 		if name == want {
@@ -70,6 +94,27 @@ func (id *identity) field(name, v string) {
 			return
 		}
 	}
+}
+
+// say keeps the first good value of a column.
+func (id *identity) say(column, field, v string, good func(string) bool) {
+	if _, said := id.says[column]; said || !good(v) || v == "None" {
+		return
+	}
+	if id.says == nil {
+		id.says = map[string]sources.LogField{}
+	}
+	id.says[column] = sources.LogField{Value: v, Field: field}
+}
+
+// isCount tells whether a value is a plain number of reasonable size.
+func isCount(v string) bool {
+	for i := range len(v) {
+		if v[i]-'0' > 9 {
+			return false
+		}
+	}
+	return v != "" && len(v) <= 12
 }
 
 // line looks into JSON, also nested, and logfmt.
@@ -150,6 +195,9 @@ func (id *identity) logfmt(s string) {
 }
 
 func (id *identity) level() string {
+	if code := id.says["status"].Value; id.said == "" && len(code) == 3 && code[0] == '5' {
+		return "error" // an access log has no levels, and a guess at one knows less
+	}
 	return orElse(id.said, orElse(id.guessed, id.word))
 }
 

@@ -206,6 +206,15 @@ func (c *Client) finish(entries []*entry) []sources.LogLine {
 				after = append(after, func() { *id.to = redact.SanitizeLine(*v, maxID) })
 			}
 		}
+		for column, f := range found.says {
+			v := add(i, column, f.Value)
+			after = append(after, func() {
+				if l.Says == nil {
+					l.Says = make(map[string]sources.LogField, len(found.says))
+				}
+				l.Says[column] = sources.LogField{Value: redact.SanitizeLine(*v, maxID), Field: f.Field}
+			})
+		}
 		after = append(after, func() {
 			l.Line = redact.SanitizeLine(*line, 0)
 			if e.cut > 0 {

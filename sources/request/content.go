@@ -72,13 +72,14 @@ func (c *content) span(s *sources.Span) {
 func (c *content) attrs(attrs sources.Attrs, r role) {
 	in := c.numberedMessages(attrs, "llm.input_messages.", kindPrompt)
 	in = c.numberedMessages(attrs, "gen_ai.prompt.", kindPrompt) || in
+	in = c.numberedMessages(attrs, "llm.prompts.", kindPrompt) || in
 	for _, a := range attrs {
 		switch a.Key {
 		case "gen_ai.system_instructions":
 			c.parts(kindSystem, "system", a.Value, a.Key)
-		case "gen_ai.input.messages", "gen_ai.prompt", "langfuse.observation.input":
+		case "gen_ai.input.messages", "gen_ai.prompt":
 			c.messages(kindPrompt, a.Value, a.Key)
-		case "gen_ai.retrieval.query.text":
+		case "gen_ai.retrieval.query.text", "reranker.query":
 			c.add(kindContext, "query", a.Value, a.Key)
 		case "gen_ai.retrieval.documents":
 			c.documents(a.Value, a.Key)
@@ -86,7 +87,7 @@ func (c *content) attrs(attrs sources.Attrs, r role) {
 			c.add(kindTool, "arguments", a.Value, a.Key)
 		case "gen_ai.tool.call.result":
 			c.add(kindTool, "result", a.Value, a.Key)
-		case "input.value", "traceloop.entity.input":
+		case "input.value", "traceloop.entity.input", "langfuse.observation.input", "langfuse.trace.input":
 			switch {
 			case r.tool:
 				c.add(kindTool, "arguments", a.Value, a.Key)
@@ -100,11 +101,13 @@ func (c *content) attrs(attrs sources.Attrs, r role) {
 	c.numberedDocuments(attrs)
 	out := c.numberedMessages(attrs, "llm.output_messages.", kindResponse)
 	out = c.numberedMessages(attrs, "gen_ai.completion.", kindResponse) || out
+	out = c.numberedMessages(attrs, "llm.completions.", kindResponse) || out
+	out = c.numberedMessages(attrs, "llm.choices.", kindResponse) || out
 	for _, a := range attrs {
 		switch a.Key {
-		case "gen_ai.output.messages", "gen_ai.completion", "langfuse.observation.output":
+		case "gen_ai.output.messages", "gen_ai.completion":
 			c.messages(kindResponse, a.Value, a.Key)
-		case "output.value", "traceloop.entity.output":
+		case "output.value", "traceloop.entity.output", "langfuse.observation.output", "langfuse.trace.output":
 			switch {
 			case r.tool:
 				c.add(kindTool, "result", a.Value, a.Key)
@@ -332,11 +335,11 @@ func (c *content) numberedMessages(attrs sources.Attrs, prefix, kind string) boo
 			m = &msg{calls: map[int]*[2]string{}}
 			byN[n] = m
 		}
-		part = strings.TrimPrefix(part, "message.")
+		part = strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(part, "message."), "prompt."), "completion.")
 		switch {
 		case part == "role":
 			m.role = a.Value
-		case part == "content" || strings.HasPrefix(part, "contents.") && strings.HasSuffix(part, ".text"):
+		case part == "content" || part == "text" || strings.HasPrefix(part, "contents.") && strings.HasSuffix(part, ".text"):
 			m.texts = append(m.texts, a.Value)
 		case strings.HasPrefix(part, "tool_calls."):
 			k, field, ok := numbered(part, "tool_calls.")

@@ -13,9 +13,9 @@ import (
 
 // Flags of a request row.
 const (
-	FlagUnpinned   = "unpinned"    // served under an alias that names no snapshot
-	FlagNoManifest = "no manifest" // what was live cannot be told
-	FlagNoRoot     = "no root"     // the span that began the request is missing, so far
+	FlagUnpinned   = sources.FlagUnpinned
+	FlagNoManifest = sources.FlagNoManifest
+	FlagNoRoot     = sources.FlagNoRoot
 )
 
 // Bounds of what one row carries beside the stored spans.
@@ -40,6 +40,10 @@ func NewFolder(m Mapping) (*Folder, error) {
 	return &Folder{fields: f}, nil
 }
 
+// IDFields lists the attributes under which a request may be looked up: those of
+// its own ID, then those of the provider's response.
+func (f *Folder) IDFields() []string { return slices.Clone(f.fields.ids) }
+
 // value is the best candidate for a column so far; lower ranks are better.
 type value struct {
 	text, field string
@@ -58,6 +62,7 @@ const (
 type work struct {
 	fields *fields
 	spans  []*sources.Span
+	attrs  []sources.Attrs // of each span, with what is inside those that hold JSON
 	roles  []role
 	outer  []bool // a call of the model that contains another: not counted
 	root   int
@@ -91,7 +96,7 @@ func (f *Folder) Fold(spans []sources.Span, events []sources.TraceEvent) sources
 	w.quality(&r)
 	w.retrieval(&r)
 	w.tools(&r)
-	addEvents(&r, events)
+	w.scores(&r, events)
 	w.flags(&r)
 	return r
 }
@@ -100,10 +105,15 @@ func (f *Folder) Fold(spans []sources.Span, events []sources.TraceEvent) sources
 // for joining evaluations that name only the response.
 func (f *Folder) ResponseIDs(spans []sources.Span) []string {
 	var ids []string
+	seen := map[string]struct{}{} // a trace may have as many as spans
 	for i := range spans {
 		for _, a := range spans[i].Attrs {
 			for _, t := range f.fields.targets(a.Key) {
-				if t.col == colResponseID && a.Value != "" && !slices.Contains(ids, a.Value) {
+				if t.col != colResponseID || unset(a.Value) {
+					continue
+				}
+				if _, dup := seen[a.Value]; !dup {
+					seen[a.Value] = struct{}{}
 					ids = append(ids, a.Value)
 				}
 			}
@@ -146,10 +156,12 @@ func unique(spans []sources.Span) []*sources.Span {
 // prepare reads roles, finds the root, and marks calls of the model that only wrap other calls.
 func (w *work) prepare() {
 	w.roles = make([]role, len(w.spans))
+	w.attrs = make([]sources.Attrs, len(w.spans))
 	w.outer = make([]bool, len(w.spans))
 	byID := make(map[sources.SpanID]int, len(w.spans))
 	for i, s := range w.spans {
 		w.roles[i] = roleOf(s)
+		w.attrs[i] = w.fields.nested(s.Attrs)
 		byID[s.SpanID] = i
 	}
 	orphan := -1
@@ -199,8 +211,8 @@ func (w *work) collect(events []sources.TraceEvent) {
 			continue
 		}
 		s := w.spans[i]
-		for j := range s.Attrs {
-			w.offer(&s.Attrs[j], inSpan, i)
+		for j := range w.attrs[i] {
+			w.offer(&w.attrs[i][j], inSpan, i)
 		}
 		for e := range s.Events {
 			for j := range s.Events[e].Attrs {
@@ -216,8 +228,9 @@ func (w *work) collect(events []sources.TraceEvent) {
 	}
 	for e := range events {
 		details := events[e].Name == "gen_ai.client.inference.operation.details"
-		for j := range events[e].Attrs {
-			a := &events[e].Attrs[j]
+		attrs := w.fields.nested(events[e].Attrs)
+		for j := range attrs {
+			a := &attrs[j]
 			for _, t := range w.fields.targets(a.Key) {
 				if details || t.col == colResponseID {
 					w.take(t, a, inEvent, uint64(n+1))
@@ -256,7 +269,7 @@ func (w *work) offer(a *sources.Attr, where uint64, i int) {
 			if t.col == colRequestID && a.Key == "id" && i != w.root {
 				continue // too common a name to be believed elsewhere
 			}
-			if t.col == colStatus && i != w.root {
+			if (t.col == colStatus || t.col == colLevel) && i != w.root {
 				continue
 			}
 		}
@@ -265,7 +278,7 @@ func (w *work) offer(a *sources.Attr, where uint64, i int) {
 }
 
 func (w *work) take(t target, a *sources.Attr, where, place uint64) {
-	if a.Value == "" {
+	if unset(a.Value) {
 		return
 	}
 	rank := (uint64(t.rank)<<40 | where<<36 | min(place, 1<<36-1)) + 1 // 0 is "none yet"
@@ -273,6 +286,10 @@ func (w *work) take(t target, a *sources.Attr, where, place uint64) {
 		*b = value{text: a.Value, field: a.Key, rank: rank}
 	}
 }
+
+// unset tells whether a value says that there is none: Python senders write
+// "None", Envoy writes "-".
+func unset(v string) bool { return v == "" || v == "None" || v == "-" }
 
 // text returns the column's value and records where it came from.
 func (w *work) text(r *sources.Request, c column) string {
@@ -313,6 +330,7 @@ func (w *work) models(r *sources.Request) {
 	r.ModelServed = w.text(r, colServed)
 	r.ModelFingerprint = w.text(r, colFingerprint)
 	r.Provider = w.text(r, colProvider)
+	w.asked(r)
 	if r.Model == "" && r.ModelRequested != "" {
 		r.Model = r.ModelRequested
 		r.From["model"] = r.From["model_requested"]
@@ -344,15 +362,42 @@ func (w *work) models(r *sources.Request) {
 	}
 }
 
+// asked tells which model was asked for where one field speaks of both, or the
+// call failed before any did: what OpenInference keeps of its parameters names the alias.
+func (w *work) asked(r *sources.Request) {
+	if r.From["model_requested"] != r.From["model_served"] {
+		return
+	}
+	for i := len(w.spans) - 1; i >= 0; i-- {
+		if !w.counts(i) {
+			continue
+		}
+		for _, key := range [...]string{"llm.invocation_parameters", "langfuse.observation.model.parameters", "input.value"} {
+			text, ok := w.spans[i].Attrs.Get(key)
+			if !ok || len(text) < 2 || text[0] != '{' {
+				continue
+			}
+			var call struct {
+				Model string `json:"model"`
+			}
+			if json.Unmarshal([]byte(text), &call) == nil && call.Model != "" {
+				r.ModelRequested, r.From["model_requested"] = clip(call.Model), key
+				return
+			}
+		}
+		return
+	}
+}
+
 // sum adds a column up: what the root says about the whole request, else the
 // calls of the model, else calls of an embedding model.
 func (w *work) sum(r *sources.Request, c column, to *sources.Num) {
 	add := func(use func(i int) bool) bool {
-		for i, s := range w.spans {
+		for i := range w.spans {
 			if !use(i) {
 				continue
 			}
-			if v, field, ok := w.number(s.Attrs, c); ok {
+			if v, field, ok := w.number(w.attrs[i], c); ok {
 				*to = sources.N(to.V + v)
 				r.From[columns[c].json] = field
 			}
@@ -364,7 +409,9 @@ func (w *work) sum(r *sources.Request, c column, to *sources.Num) {
 		func(i int) bool { return i == w.root && !w.roles[i].embed },
 		func(i int) bool { return w.roles[i].embed && r.LLMCalls == 0 },
 	}
-	if c == colCost { // the root knows the whole bill, embeddings and tools included
+	// The root knows the whole bill, embeddings and tools included; but a gateway that
+	// puts the call of the model on it overwrites it with every further call.
+	if c == colCost && !w.roles[w.root].llm {
 		steps[0], steps[1] = steps[1], steps[0]
 	}
 	for _, use := range steps {

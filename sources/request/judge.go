@@ -27,11 +27,15 @@ func (w *work) outcome(r *sources.Request) {
 		r.Outcome = "ok"
 		status := w.best[colStatus]
 		_, typed := root.Attrs.Get("error.type")
-		if code, err := strconv.Atoi(status.text); root.Error || typed || err == nil && code >= 500 {
+		code, err := strconv.Atoi(status.text)
+		level := w.best[colLevel]
+		switch {
+		case root.Error || typed:
 			r.Outcome = "error"
-			if !root.Error && !typed {
-				r.From["outcome"] = status.field
-			}
+		case err == nil && code >= 500:
+			r.Outcome, r.From["outcome"] = "error", status.field
+		case strings.EqualFold(level.text, "error"):
+			r.Outcome, r.From["outcome"] = "error", level.field
 		}
 	}
 	if r.Outcome != "error" {
@@ -116,10 +120,53 @@ func (w *work) retrieval(r *sources.Request) {
 			}
 		}
 	}
+	if w.answers(r) {
+		seen = true
+	}
+	if r.RetrievalQuery == "" {
+		w.searched(r)
+	}
 	r.RetrievalHit = boolean(w.text(r, colHit))
 	if r.RetrievalHit == "" && seen {
 		r.RetrievalHit = strconv.FormatBool(len(r.Documents) > 0)
 		r.From["retrieval_hit"] = r.From["documents"]
+	}
+}
+
+// answers takes the documents that OpenLLMetry records as one event per result.
+func (w *work) answers(r *sources.Request) (seen bool) {
+	const id, score = "db.query.result.id", "db.query.result.score"
+	for _, s := range w.spans {
+		for i := range s.Events {
+			doc, ok := s.Events[i].Attrs.Get(id)
+			if !ok || s.Events[i].Name != "db.query.result" {
+				continue
+			}
+			d := sources.Document{ID: clip(doc)}
+			if v, ok := s.Events[i].Attrs.Get(score); ok {
+				if n, err := strconv.ParseFloat(v, 64); err == nil {
+					d.Score = sources.N(n)
+				}
+			}
+			seen, r.From["documents"] = true, id
+			addDocument(r, d)
+		}
+	}
+	return seen
+}
+
+// searched takes the query from the input of the span that searched.
+func (w *work) searched(r *sources.Request) {
+	for i, s := range w.spans {
+		if w.roles[i].stage != sources.VectorSearch {
+			continue
+		}
+		for _, key := range [...]string{"input.value", "traceloop.entity.input", "langfuse.observation.input"} {
+			if v, ok := s.Attrs.Get(key); ok && !unset(v) {
+				r.RetrievalQuery, r.From["retrieval_query"] = clipTo(v, maxRowText), key
+				return
+			}
+		}
 	}
 }
 
@@ -159,10 +206,11 @@ func (w *work) tools(r *sources.Request) {
 		}
 		get := func(c column) string {
 			best, rank := "", uint32(1<<31)
-			for j := range s.Attrs {
-				for _, t := range w.fields.targets(s.Attrs[j].Key) {
-					if t.col == c && t.rank < rank && s.Attrs[j].Value != "" {
-						best, rank = s.Attrs[j].Value, t.rank
+			for j := range w.attrs[i] {
+				a := &w.attrs[i][j]
+				for _, t := range w.fields.targets(a.Key) {
+					if t.col == c && t.rank < rank && !unset(a.Value) {
+						best, rank = a.Value, t.rank
 					}
 				}
 			}
@@ -184,53 +232,6 @@ func (w *work) tools(r *sources.Request) {
 			}
 		}
 		r.ToolCalls = append(r.ToolCalls, call)
-	}
-}
-
-// addEvents takes evaluations and feedback; the newest of one evaluator stands.
-func addEvents(r *sources.Request, events []sources.TraceEvent) {
-	order := make([]*sources.TraceEvent, 0, len(events))
-	for i := range events {
-		order = append(order, &events[i])
-	}
-	slices.SortStableFunc(order, func(a, b *sources.TraceEvent) int {
-		switch {
-		case a.Time < b.Time:
-			return -1
-		case a.Time > b.Time:
-			return 1
-		}
-		return 0
-	})
-	for _, e := range order {
-		name, _ := e.Attrs.Get("gen_ai.evaluation.name")
-		label, _ := e.Attrs.Get("gen_ai.evaluation.score.label")
-		switch {
-		case e.Name == "user_feedback" || name == "user_feedback":
-			if label == "" {
-				label, _ = e.Attrs.Get("label")
-			}
-			if t := thumbs(label); t != "" {
-				r.Feedback, r.From["feedback"] = t, "user_feedback"
-			}
-		case e.Name == "gen_ai.evaluation.result" && name != "":
-			s := sources.EvalScore{Evaluator: clip(name), Label: clip(label)}
-			if v, ok := e.Attrs.Get("gen_ai.evaluation.score.value"); ok {
-				if n, err := strconv.ParseFloat(v, 64); err == nil {
-					s.Value = sources.N(n)
-				}
-			}
-			if x, ok := e.Attrs.Get("gen_ai.evaluation.explanation"); ok {
-				s.Explanation = clipTo(x, maxRowText)
-			}
-			i := slices.IndexFunc(r.Scores, func(o sources.EvalScore) bool { return o.Evaluator == s.Evaluator })
-			switch {
-			case i >= 0:
-				r.Scores[i] = s
-			case len(r.Scores) < maxScores:
-				r.Scores = append(r.Scores, s)
-			}
-		}
 	}
 }
 

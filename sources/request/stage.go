@@ -30,10 +30,14 @@ func roleOf(s *sources.Span) role {
 			if kind == "" {
 				kind = a.Value
 			}
+		case "mcp.method.name":
+			if a.Value == "tools/call" && op == "" {
+				op = "execute_tool"
+			}
 		case "db.system", "db.system.name":
 			db = a.Value
 		case "gen_ai.request.model", "gen_ai.response.model", "llm.model_name",
-			"gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion":
+			"gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion", "langfuse.observation.model.name":
 			modelish = true
 		}
 	}
@@ -69,14 +73,17 @@ func (r *role) set(s sources.Stage) {
 
 func byOperation(r *role, op string) bool {
 	switch op {
-	case "chat", "generate_content", "text_completion":
+	case "chat", "generate_content", "text_completion",
+		"completion", "messages", "responses", "image_generation": // as Envoy AI Gateway and LiteLLM write it
 		r.llm = true
 		r.set(sources.Inference)
-	case "embeddings":
+	case "embeddings", "embedding":
 		r.embed = true
 		r.set(sources.Embed)
 	case "retrieval", "search_memory":
 		r.set(sources.VectorSearch)
+	case "rerank":
+		r.set(sources.Rerank)
 	case "execute_tool":
 		r.tool = true
 	case "":

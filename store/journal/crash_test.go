@@ -51,7 +51,7 @@ func appendForEver(path string) error {
 }
 
 func TestAKilledWriterLosesNothingThatWasAcknowledged(t *testing.T) {
-	rounds := 40
+	rounds := 25
 	if testing.Short() {
 		rounds = 5
 	}

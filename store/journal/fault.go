@@ -34,10 +34,10 @@ type trouble struct {
 
 func (t *trouble) Error() string {
 	s := fmt.Sprintf("the journal %s is %s", t.path, t.kind)
-	switch t.kind {
-	case ErrReadOnly:
+	switch {
+	case errors.Is(t.kind, ErrReadOnly):
 		s = fmt.Sprintf("the journal %s cannot be written", t.path)
-	case ErrFull:
+	case errors.Is(t.kind, ErrFull):
 		s = fmt.Sprintf("there is no room to write the journal %s", t.path)
 	}
 	if t.cause != nil {

@@ -112,7 +112,7 @@ func (v *verifier) run(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if v.bodies, err = v.tx.QueryContext(ctx, "SELECT id, salt, body FROM bodies ORDER BY id"); err != nil {
+	if v.bodies, err = v.tx.QueryContext(ctx, "SELECT id, salt, body FROM bodies ORDER BY id"); err != nil { //nolint:rowserrcheck // readAhead does
 		return err
 	}
 	defer v.bodies.Close()

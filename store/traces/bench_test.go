@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -337,4 +338,43 @@ func cpuTime(tb testing.TB) time.Duration {
 		tb.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkLargeTrace stores one trace of 100,000 spans in calls of 500, and
+// opens it: how long the longest call kept others waiting, and what it holds.
+func BenchmarkLargeTrace(b *testing.B) {
+	for b.Loop() {
+		s, err := traces.Open(b.TempDir(), traces.Options{Folder: folder(b), Clock: wallClock(b)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		var longest time.Duration
+		began := time.Now()
+		put := func(batch *sources.TraceBatch) {
+			at := time.Now()
+			if err := s.Consume(b.Context(), batch); err != nil {
+				b.Fatal(err)
+			}
+			longest = max(longest, time.Since(at))
+		}
+		loop(100_000, 500, put)
+		put(batch(rootOf(1)))
+		stored := time.Since(began)
+		var mem runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&mem)
+		at := time.Now()
+		v, _, err := s.Trace(b.Context(), "req-1")
+		if err != nil || len(v.Spans) != 100_000 || v.Request.LLMCalls != 25_000 {
+			b.Fatalf("the trace came back wrong: %v", err)
+		}
+		b.ReportMetric(float64(time.Since(at).Milliseconds()), "ms-open")
+		b.ReportMetric(float64(longest.Milliseconds()), "ms-longest-call")
+		b.ReportMetric(100_001/stored.Seconds(), "spans/s")
+		b.ReportMetric(float64(mem.HeapAlloc)/(1<<20), "MiB-held")
+		b.ReportMetric(0, "ns/op")
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

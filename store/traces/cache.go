@@ -17,6 +17,8 @@ type trace struct {
 	events []sources.TraceEvent
 	seen   map[sources.SpanID]struct{} // once there are many
 	total  int                         // spans stored, those beyond the fold's bound included
+	beyond []sources.Span              // those that came beyond it and are not counted in over yet
+	over   over                        // what those beyond add up to
 	folded int                         // spans of the last fold
 	root   bool                        // a span without a parent has come
 	row    bool                        // a row exists
@@ -29,9 +31,10 @@ type trace struct {
 
 // Bounds of the work on one trace.
 const (
-	// maxFold is how many spans of one trace take part in its row. A trace that
-	// grows beyond it keeps all its spans; only those that may decide the row
-	// (without a parent, or failed) still join it.
+	// maxFold is how many spans of one trace are folded together. A trace that
+	// grows beyond it keeps all its spans; those that may decide the row (without a
+	// parent, or failed) still join it, and the others add their tokens, cost and
+	// calls to its sums as they come.
 	maxFold = 20_000
 	// lazyFold is from how many spans on a row is not folded anew for every
 	// export call but only when the trace has grown by a quarter, or is let rest.
@@ -85,10 +88,36 @@ func (t *trace) add(spans []sources.Span) (fresh int) {
 		}
 		if len(t.spans) < maxFold || s.Parent.IsZero() || s.Error && len(t.spans) < 2*maxFold {
 			t.spans = append(t.spans, *s)
+		} else {
+			t.beyond = append(t.beyond, *s)
 		}
 	}
 	return fresh
 }
+
+// over is what the spans beyond the fold's bound add to the sums of the row.
+type over struct {
+	calls                   int
+	in, out, cached, dollar sources.Num
+}
+
+// count takes in a fold of spans beyond the bound.
+func (o *over) count(r *sources.Request) {
+	o.calls += r.LLMCalls
+	o.in, o.out, o.cached, o.dollar = plus(o.in, r.TokensIn), plus(o.out, r.TokensOut), plus(o.cached, r.TokensCached), plus(o.dollar, r.CostUSD)
+}
+
+// add puts the sums into a row. billed says that the row's cost is the whole
+// bill, as the root tells it.
+func (o *over) add(r *sources.Request, billed bool) {
+	r.LLMCalls += o.calls
+	r.TokensIn, r.TokensOut, r.TokensCached = plus(r.TokensIn, o.in), plus(r.TokensOut, o.out), plus(r.TokensCached, o.cached)
+	if !billed {
+		r.CostUSD = plus(r.CostUSD, o.dollar)
+	}
+}
+
+func plus(a, b sources.Num) sources.Num { return sources.Num{V: a.V + b.V, OK: a.OK || b.OK} }
 
 func distinct(spans []sources.Span) bool {
 	for i := range spans {

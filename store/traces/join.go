@@ -120,6 +120,7 @@ func (w *writer) load(c *conn, key int64) (*trace, error) {
 			t.id = id
 		}
 		t.add(spans)
+		w.overflow(t)
 		t.events = append(t.events, events...)
 		t.seq = seq + 1
 		return nil

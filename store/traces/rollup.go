@@ -115,6 +115,7 @@ const counts = `count(*),
 	coalesce(sum(denied<>''),0),coalesce(sum(finish='length'),0),coalesce(sum(fallback<>''),0),
 	coalesce(sum(tokens_in),0.0),coalesce(sum(tokens_out),0.0),coalesce(sum(tokens_cached),0.0),coalesce(sum(tokens_in IS NOT NULL OR tokens_out IS NOT NULL),0),
 	coalesce(sum(cost),0.0),coalesce(sum(cost IS NOT NULL),0),coalesce(sum(sampled),0),
+	coalesce(sum(model_served<>''),0),coalesce(sum(instr(flags,'` + sources.FlagUnpinned + `')>0),0),coalesce(sum(instr(flags,'` + sources.FlagNoManifest + `')>0),0),
 	group_concat(CAST(latency*1e6 AS INTEGER)),group_concat(CAST(ttft*1e6 AS INTEGER))`
 
 // read sums one partition. It asks bucket by bucket: the index on time then
@@ -149,7 +150,7 @@ func (r *rollup) read(ctx context.Context, db *sql.DB, service string, until tim
 		err := rows.Scan(&g, &b.N, &b.Errors, &b.Schema[0], &b.Schema[1], &b.Feedback[0], &b.Feedback[1],
 			&b.Refusals[0], &b.Refusals[1], &b.Filters[0], &b.Filters[1], &b.Retrieval[0], &b.Retrieval[1],
 			&b.Denied, &b.CutOff, &b.Fallbacks, &b.TokensIn, &b.TokensOut, &b.TokensCached, &b.WithTokens,
-			&b.CostUSD, &b.WithCost, &b.Sampled, &latency, &ttft)
+			&b.CostUSD, &b.WithCost, &b.Sampled, &b.WithModel, &b.Unpinned, &b.NoManifest, &latency, &ttft)
 		if err != nil {
 			return err
 		}
@@ -221,6 +222,9 @@ func add(a, b *sources.RequestBucket) {
 	a.CostUSD += b.CostUSD
 	a.WithCost += b.WithCost
 	a.Sampled += b.Sampled
+	a.WithModel += b.WithModel
+	a.Unpinned += b.Unpinned
+	a.NoManifest += b.NoManifest
 }
 
 func (r *rollup) merge(o *rollup) {

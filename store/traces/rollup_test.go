@@ -3,6 +3,7 @@ package traces_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ func TestBucketsAgreeWithTheRowsTheySum(t *testing.T) {
 			"gen_ai.prompt.version", pick(i, "v1", "v2", "v3"), "llmops.schema.result", pick(i, "pass", "fail", ""), "llmops.refusal", pick(i, "true", "false"),
 			"llmops.filter.action", pick(i, "none", "block", "mask", ""), "llmops.feedback", pick(i, "up", "down", "", ""), "llmops.retrieval.hit", pick(i, "true", "false", ""),
 			"llmops.access.denied", pick(i, "", "", "policy"), "llmops.cache.kind", pick(i, "exact", "none", "semantic"), "llmops.cost.usd", fmt.Sprint(float64(i) / 1000),
-			"llmops.fallback.from", pick(i, "", "a", "", ""),
+			"llmops.fallback.from", pick(i, "", "a", "", ""), "llmops.manifest.id", pick(i, "mf-1", "mf-1", "", "mf-2", "mf-2"),
 		}
 		if i%6 == 0 {
 			attrs = append(attrs, "llmops.outcome", "error", "error.type", pick(i/6, "timeout", "rate_limit"))
@@ -31,7 +32,7 @@ func TestBucketsAgreeWithTheRowsTheySum(t *testing.T) {
 		root.End = root.Start + int64(i+1)*1e6
 		call := spanOf(i, 2, 1, "gen_ai.operation.name", "chat", "gen_ai.usage.input_tokens", fmt.Sprint(i), "gen_ai.usage.output_tokens", "2",
 			"gen_ai.response.time_to_first_chunk", fmt.Sprint(float64(i)/100), "gen_ai.response.finish_reasons", pick(i, `["stop"]`, `["length"]`), "gen_ai.request.model", "m",
-			"gen_ai.response.model", pick(i, "m-1", "m-2"))
+			"gen_ai.response.model", pick(i, "m-1", "m", "m-2"))
 		e.put(batch(root, call))
 		if i%2 == 0 {
 			e.put(evaluation(traceID(i), "", fmt.Sprint(float64(i)/n)))
@@ -83,6 +84,9 @@ func TestBucketsAgreeWithTheRowsTheySum(t *testing.T) {
 				want.WithTokens++
 				want.CostUSD += r.CostUSD.V
 				want.WithCost++
+				count(r.ModelServed != "", &want.WithModel)
+				count(slices.Contains(r.Flags, sources.FlagUnpinned), &want.Unpinned)
+				count(slices.Contains(r.Flags, sources.FlagNoManifest), &want.NoManifest)
 				latencies = append(latencies, r.Latency.V)
 				if r.Cache != "" {
 					want.CacheHits[r.Cache]++
@@ -133,7 +137,7 @@ func TestBucketsAgreeWithTheRowsTheySum(t *testing.T) {
 	for _, v := range versions {
 		got += fmt.Sprintf("%s %s %s %d; ", v.Component, v.Version, v.Served, v.N)
 	}
-	if want := "prompt v1  40; prompt v2  40; prompt v3  40; model m m-1 60; model m m-2 60; "; got != want {
+	if want := "prompt v1  40; prompt v2  40; prompt v3  40; model m m 40; model m m-1 40; model m m-2 40; "; got != want {
 		t.Errorf("versions %s, want %s", got, want)
 	}
 }

@@ -438,25 +438,63 @@ func TestAlikeFindsRequestsThatFailedTheSameWay(t *testing.T) {
 	}
 }
 
-func TestATraceOfManySpansKeepsThemAllAndItsRow(t *testing.T) {
-	e := in(t, traces.Limits{Rest: 5 * time.Millisecond})
-	const n, size = 60_000, 500
+// loop is an agent that went round and round: n spans in calls of size, of which
+// every fourth is a call of the model with an answer of its own.
+func loop(n, size int, put func(*sources.TraceBatch)) {
 	for from := 0; from < n; from += size {
 		b := &sources.TraceBatch{}
-		for i := from; i < from+size; i++ {
-			s := spanOf(1, 0, 1, "llmops.stage", "rerank")
+		for i := from; i < min(from+size, n); i++ {
+			s := spanOf(1, 0, 1, "gen_ai.operation.name", "execute_tool", "gen_ai.tool.name", "search")
+			if i%4 == 0 {
+				s = spanOf(1, 0, 1, "gen_ai.operation.name", "chat", "gen_ai.response.id", fmt.Sprintf("resp-%06d", i),
+					"gen_ai.usage.input_tokens", "10", "gen_ai.usage.output_tokens", "2", "gen_ai.cost.total_cost", "0.5")
+			}
 			s.SpanID = sources.SpanID{4: 1, 5: byte(i >> 16), 6: byte(i >> 8), 7: byte(i)}
+			s.Start += int64(i)
 			b.Spans = append(b.Spans, s)
 		}
-		e.put(b)
+		put(b)
 	}
+}
+
+func TestATraceOfAHundredThousandSpansKeepsThemAllAndItsRow(t *testing.T) {
+	e := in(t, traces.Limits{Rest: 5 * time.Millisecond})
+	const n = 100_000
+	loop(n, 500, e.put)
 	e.put(batch(rootOf(1, "llmops.outcome", "error", "error.type", "agent_loop")))
 	rows := e.rows(sources.RequestFilter{})
 	if len(rows) != 1 || rows[0].ErrorType != "agent_loop" || rows[0].SpanCount != n+1 {
 		t.Fatalf("rows %+v", rows)
 	}
-	if v := e.trace("req-1"); len(v.Spans) != n+1 {
-		t.Errorf("%d spans", len(v.Spans))
+	if r := rows[0]; r.LLMCalls != n/4 || r.TokensIn.V != 10*n/4 || r.TokensOut.V != 2*n/4 || r.CostUSD.V != 0.5*n/4 {
+		t.Errorf("%d calls, %v and %v tokens, %v USD", r.LLMCalls, r.TokensIn, r.TokensOut, r.CostUSD)
+	}
+	if r := rows[0]; !slices.Contains(r.Flags, sources.FlagLarge) || len(r.ToolCalls) > 64 {
+		t.Errorf("flags %v and %d tool calls", r.Flags, len(r.ToolCalls))
+	}
+	v, facts, err := e.store.Trace(t.Context(), "req-1")
+	if err != nil || len(v.Spans) != n || facts.Total != n+1 || facts.Partial == "" {
+		t.Errorf("%d of %d spans, %q: %v", len(v.Spans), facts.Total, facts.Partial, err)
+	}
+	if v := e.trace("resp-000000"); v == nil || v.Request.ID != "req-1" {
+		t.Error("a response of it does not open the request")
+	}
+}
+
+func TestTheRootsBillStandsInALargeTraceToo(t *testing.T) {
+	e := in(t, traces.Limits{Rest: 5 * time.Millisecond})
+	e.put(batch(rootOf(1, "llmops.cost.usd", "7")))
+	loop(24_000, 4000, e.put)
+	eventually(t, "the row knows all spans", func() bool { return e.rows(sources.RequestFilter{})[0].SpanCount == 24_001 })
+	if r := e.rows(sources.RequestFilter{})[0]; r.CostUSD.V != 7 || r.LLMCalls != 6000 {
+		t.Errorf("%v USD, %d calls", r.CostUSD, r.LLMCalls)
+	}
+	e.close()
+	e.open(traces.Limits{Rest: 5 * time.Millisecond})
+	e.put(batch(func() sources.Span { s := chatOf(1, 9, "resp-late"); s.SpanID[0] = 9; return s }()))
+	eventually(t, "the row counts on after a restart", func() bool { return e.rows(sources.RequestFilter{})[0].LLMCalls == 6001 })
+	if r := e.rows(sources.RequestFilter{})[0]; r.CostUSD.V != 7 || r.SpanCount != 24_002 {
+		t.Errorf("after a restart: %v USD, %d spans", r.CostUSD, r.SpanCount)
 	}
 }
 

@@ -350,6 +350,7 @@ func (w *writer) group(g *group) error {
 	if t.add(g.spans) == 0 && len(g.events) == 0 {
 		return nil // sent again; every span is stored
 	}
+	w.overflow(t)
 	t.events = append(t.events, g.events...)
 	w.cache.grew(weight(t) - before)
 	if err := w.keep(t, g.chunk); err != nil {
@@ -435,9 +436,33 @@ func (w *writer) settle(t *trace) error {
 	return nil
 }
 
+// overflow counts the spans that came beyond the fold's bound, so that they need not be held.
+func (w *writer) overflow(t *trace) {
+	if len(t.beyond) == 0 {
+		return
+	}
+	r := w.s.opts.Folder.Fold(t.beyond, nil)
+	t.over.count(&r)
+	t.beyond = nil
+}
+
+// billed tells whether the root alone knows the cost of the whole request.
+func (w *writer) billed(t *trace) bool {
+	for i := range t.spans {
+		if t.spans[i].Parent.IsZero() {
+			r := w.s.opts.Folder.Fold(t.spans[i:i+1], nil)
+			return r.CostUSD.OK && r.LLMCalls == 0
+		}
+	}
+	return false
+}
+
 func (w *writer) fold(t *trace) sources.Request {
 	r := w.s.opts.Folder.Fold(t.spans, t.events)
-	r.SpanCount = t.total
+	if r.SpanCount = t.total; t.total > len(t.spans) {
+		t.over.add(&r, w.billed(t))
+		r.Flags = append(r.Flags, sources.FlagLarge)
+	}
 	t.folded = len(t.spans)
 	return r
 }

@@ -54,6 +54,7 @@ type App struct {
 	rows   rows
 	prom   *prom.Client // nil when not configured
 	loki   *loki.Client // nil when not configured
+	traces []backend    // servers that keep traces, as configured
 	moves  *manifest.Reader
 	eval   *signal.Evaluator
 	good   lastGood
@@ -91,15 +92,17 @@ func Open(ctx context.Context, cfg *config.File, o Options) (*App, error) {
 		return nil, errors.Join(err, a.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
 	}
 	a.watch = a.newWatch(o.Once || o.Origin == "collect")
-	if !o.Once {
-		watching := a.watch
-		a.running.Go(func() { watching.run(ctx) })
+	if o.Once {
+		return a, nil
 	}
-	if !o.Once {
-		a.running.Go(func() { a.WatchHolds(ctx) })
+	watching := a.watch
+	a.running.Go(func() { watching.run(ctx) })
+	a.running.Go(func() { a.WatchHolds(ctx) })
+	for _, b := range a.traces {
+		a.running.Go(func() { a.probe(ctx, b.name, b) })
 	}
-	if !o.Once && a.loki != nil {
-		a.running.Go(func() { a.watchLoki(ctx) })
+	if a.loki != nil {
+		a.running.Go(func() { a.probe(ctx, "loki", a.loki) })
 		m, err := newMirror(cfg, clock, a.log, a.loki, a.ReadJournal)
 		if err != nil {
 			return nil, errors.Join(err, a.Close()) //nolint:contextcheck // what is open is closed whatever became of ctx
@@ -111,15 +114,21 @@ func Open(ctx context.Context, cfg *config.File, o Options) (*App, error) {
 	return a, nil
 }
 
-// watchLoki keeps the state of the log source fresh while nobody reads logs.
-func (a *App) watchLoki(ctx context.Context) {
+// probed is a source that no signal reads.
+type probed interface {
+	Check(ctx context.Context) error
+	Health() sources.Health
+}
+
+// probe keeps the state of a source fresh while nobody reads it.
+func (a *App) probe(ctx context.Context, name string, source probed) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
-		if h := a.loki.Health(); a.clock.Wall().Sub(h.LastGood) > watchEvery {
+		if h := source.Health(); a.clock.Wall().Sub(h.LastGood) > watchEvery {
 			check, cancel := context.WithTimeout(ctx, settleTime)
-			if err := a.loki.Check(check); err != nil && ctx.Err() == nil && h.State != sources.SourceDown {
-				a.log.Warn("loki", "err", err)
+			if err := source.Check(check); err != nil && ctx.Err() == nil && h.State != sources.SourceDown {
+				a.log.Warn(name, "err", err)
 			}
 			cancel()
 		}
@@ -148,6 +157,9 @@ func (a *App) open() error {
 			return err
 		}
 		a.loki, logs = c, c
+	}
+	if err := a.openBackends(); err != nil {
+		return err
 	}
 	scopes := map[string]string{}
 	services := map[string]signal.Service{}
@@ -186,6 +198,9 @@ func (a *App) Close() error {
 	}
 	if a.loki != nil {
 		a.loki.Close()
+	}
+	for _, b := range a.traces {
+		b.Close()
 	}
 	var err error
 	if a.diary != nil {
@@ -240,12 +255,18 @@ func (a *App) settle(ctx context.Context, service string, v sources.View) {
 			a.log.Info("not every usual value was loaded", "err", err)
 		}
 	})
-	if a.loki != nil {
+	check := func(name string, source probed) {
 		wg.Go(func() {
-			if err := a.loki.Check(ctx); err != nil {
-				a.log.Info("loki", "err", err)
+			if err := source.Check(ctx); err != nil {
+				a.log.Info(name, "err", err)
 			}
 		})
+	}
+	if a.loki != nil {
+		check("loki", a.loki)
+	}
+	for _, b := range a.traces {
+		check(b.name, b)
 	}
 	wg.Wait()
 }
@@ -270,11 +291,6 @@ func (a *App) Changes(ctx context.Context, service string, v sources.View) ([]so
 // changeStep keeps a range at a few hundred points.
 func changeStep(rng time.Duration) time.Duration {
 	return max(15*time.Second, (rng / 240).Round(15*time.Second))
-}
-
-// Requests searches the request rows; a user in the filter may be the real one.
-func (a *App) Requests(ctx context.Context, f sources.RequestFilter) (sources.RequestList, error) {
-	return a.rows.Requests(ctx, f)
 }
 
 // Logs reads log lines; without a query those of the service.
@@ -321,6 +337,9 @@ func (a *App) Health() []sources.Health {
 		out = append(out, a.ofDrill(a.loki.Health()))
 	} else {
 		out = append(out, sources.Health{Source: "loki", State: sources.SourceOff, Note: "not configured"})
+	}
+	for _, b := range a.traces {
+		out = append(out, a.ofDrill(b.Health()))
 	}
 	return append(out, a.intake.Health()...)
 }

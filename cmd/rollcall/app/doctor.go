@@ -35,9 +35,10 @@ const checkTime = 10 * time.Second
 
 // Doctor checks everything that a service needs, every source at the same time.
 func (a *App) Doctor(ctx context.Context, service string) []Finding {
-	checks := []func(context.Context, string) []Finding{a.checkState, a.checkProm, a.checkLoki, a.checkOTLP, a.checkTraces, a.checkQueries, a.checkSignals}
-	checks = append([]func(context.Context, string) []Finding{a.checkConfig, a.checkJournal}, checks...)
-	checks = append(checks, a.checkRunbooks, a.checkPins, a.checkLogin)
+	checks := []func(context.Context, string) []Finding{
+		a.checkConfig, a.checkState, a.checkJournal, a.checkProm, a.checkLoki, a.checkBackends, a.checkOTLP, a.checkTraces, a.checkQueries, a.checkSignals,
+		a.checkRunbooks, a.checkPins, a.checkLogin,
+	}
 	found := make([][]Finding, len(checks))
 	var wg sync.WaitGroup
 	for i, check := range checks {
@@ -238,6 +239,7 @@ func (a *App) checkTraces(ctx context.Context, service string) []Finding {
 	}
 	seen := max(list.Facts.Total, len(list.Rows))
 	out := []Finding{ok("traces", "requests", fmt.Sprintf("%d seen of the last hour; %s", seen, h.Note))}
+	out = append(out, a.checkCoverage(ctx, service)...)
 	if without > 0 {
 		return append(out, Finding{"traces", "request ID", sources.Watch, fmt.Sprintf("%d of %d rows have none", without, len(list.Rows)), "set llmops.request.id on the root span, or name the attribute in mapping.request_id"})
 	}

@@ -28,6 +28,7 @@ const (
 // and the store, which is open for reading even when another process receives.
 type Intake struct {
 	redactor *redact.Redactor
+	folder   pricedFolder
 	cfg      config.OTLP
 	clock    sources.Clock
 	log      *slog.Logger
@@ -57,12 +58,12 @@ func OpenIntake(ctx context.Context, cfg *config.File, clock sources.Clock, log 
 		return nil, err
 	}
 	in := &Intake{
-		redactor: redactor, cfg: cfg.OTLP, clock: clock, log: log, dir: filepath.Join(cfg.State, tracesDir), opened: make(chan struct{}),
+		redactor: redactor, folder: pricedFolder{folder, cfg.Prices}, cfg: cfg.OTLP, clock: clock, log: log, dir: filepath.Join(cfg.State, tracesDir), opened: make(chan struct{}),
 	}
 	ctx, in.stop = context.WithCancel(ctx)
 	in.running.Go(func() {
 		in.store, in.failed = traces.Open(in.dir, traces.Options{ //nolint:contextcheck // the store's writer ends with its Close
-			Folder: pricedFolder{folder, cfg.Prices}, Clock: clock, Log: log, Retention: cfg.Traces.Retention.Or(0),
+			Folder: in.folder, Clock: clock, Log: log, Retention: cfg.Traces.Retention.Or(0),
 			MaxBytes: cfg.Traces.MaxBytes.Or(0), ReadOnly: !receive,
 		})
 		close(in.opened)

@@ -149,9 +149,10 @@ func TestTheMirrorCatchesUpAfterEitherSideWasAway(t *testing.T) {
 	end = startMirror(t, j, f)
 	f.waits(t, 1211)
 
-	f.set(func() { f.fail = errors.New("connection refused") })
+	before := 0
+	f.set(func() { f.fail, before = errors.New("connection refused"), f.pushes })
 	add(t, j, 5)
-	for before := f.pushes; ; {
+	for {
 		<-f.changed
 		done := false
 		f.set(func() { done = f.pushes > before })

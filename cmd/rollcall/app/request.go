@@ -33,32 +33,37 @@ func (a *App) Request(ctx context.Context, service, id string) (*sources.Request
 	if err != nil {
 		return nil, err
 	}
-	wall := a.clock.Wall
-	began := wall()
-	traceCtx, cancel := context.WithTimeout(ctx, partTime)
-	v, facts, err := a.rows.Trace(traceCtx, id)
-	cancel()
-	answer := sources.Answer{Source: "traces"}
-	switch {
-	case ctx.Err() != nil:
+	look := a.lookUp(ctx, s, id)
+	defer look.end()
+	v := look.wait(ctx)
+	if ctx.Err() != nil {
 		return nil, ctx.Err()
-	case err != nil:
-		answer.Note = line(err.Error())
-	case v == nil:
-		answer.Note = "no trace carries this ID"
-	default:
-		answer.Found = true
-		answer.Note = joinFacts(fmt.Sprintf("%s in %s", count(len(v.Spans), "span"), took(wall().Sub(began))), facts)
 	}
-	if v == nil {
-		return a.logsOnly(ctx, service, s.Logs, id, answer)
+	if v != nil {
+		return a.around(ctx, service, s.Logs, v, look), nil
 	}
-	v.Answers = []sources.Answer{answer}
+	v, err = a.logsOnly(ctx, service, s.Logs, id, look.answers())
+	if err != nil {
+		return nil, err
+	}
+	if trace := v.Request.TraceID; trace != "" && trace != id {
+		// A gateway's log knows the request by an ID that no span carries.
+		again := a.lookUp(ctx, s, trace)
+		defer again.end()
+		if whole := again.wait(ctx); whole != nil && ctx.Err() == nil {
+			return a.around(ctx, service, s.Logs, whole, again), nil
+		}
+	}
+	return v, nil
+}
+
+// around adds to a trace what the other sources know of its request.
+func (a *App) around(ctx context.Context, service, selector string, v *sources.RequestView, look *lookUp) *sources.RequestView {
 	v.Content = request.ContentOf(v.Spans, v.Events)
 	v.Request.SchemaError = schemaError(v.Spans)
 
 	// What the parts find is put together here, so that a part that comes too late changes nothing.
-	ctx, cancel = context.WithTimeout(ctx, partTime)
+	ctx, cancel := context.WithTimeout(ctx, partTime)
 	defer cancel()
 	var (
 		logs, alike, good sources.Answer
@@ -69,14 +74,48 @@ func (a *App) Request(ctx context.Context, service, id string) (*sources.Request
 		parts             sync.WaitGroup
 	)
 	r := v.Request
-	parts.Go(func() { list, logs = a.requestLogs(ctx, s.Logs, &r) })
+	parts.Go(func() { list, logs = a.requestLogs(ctx, selector, &r) })
 	parts.Go(func() { similar, alike = a.alike(ctx, &r) })
 	parts.Go(func() { manifest, diff, good = a.compared(ctx, service, &r) })
 	parts.Wait()
 	v.Logs, v.Alike, v.LastGood, v.Diff = list, similar, manifest, diff
-	v.Answers = append(v.Answers, logs, alike, good)
+	fromLogs(&v.Request, list.Lines)
+	v.Answers = append(look.answers(), logs, alike, good)
 	v.Answers = slices.DeleteFunc(v.Answers, func(x sources.Answer) bool { return x.Source == "" })
-	return v, nil
+	return v
+}
+
+// fromLogs fills columns that no span told from what a gateway's access log says.
+func fromLogs(r *sources.Request, lines []sources.LogLine) {
+	if r.From == nil {
+		r.From = map[string]string{}
+	}
+	for i := range lines {
+		says := lines[i].Says
+		text := func(column string, to *string) {
+			if f, ok := says[column]; ok && *to == "" {
+				*to, r.From[column] = f.Value, "log: "+f.Field
+			}
+		}
+		number := func(column string, to *sources.Num) {
+			if f, ok := says[column]; ok && !to.OK {
+				if n, err := strconv.ParseFloat(f.Value, 64); err == nil {
+					*to, r.From[column] = sources.N(n), "log: "+f.Field
+				}
+			}
+		}
+		text("model_requested", &r.ModelRequested)
+		text("model_served", &r.ModelServed)
+		text("provider", &r.Provider)
+		number("tokens_in", &r.TokensIn)
+		number("tokens_out", &r.TokensOut)
+		if f, ok := says["status"]; ok && r.Outcome == "" {
+			r.Outcome, r.From["outcome"] = "ok", "log: "+f.Field
+			if f.Value[0] == '5' {
+				r.Outcome, r.ErrorType, r.From["error_type"] = "error", f.Value, "log: "+f.Field
+			}
+		}
+	}
 }
 
 // schemaError is what the validator said about an answer that failed its schema.
@@ -90,7 +129,7 @@ func schemaError(spans []sources.Span) string {
 }
 
 // logsOnly is what is left of a request without a trace: its log lines.
-func (a *App) logsOnly(ctx context.Context, service, selector, id string, traces sources.Answer) (*sources.RequestView, error) {
+func (a *App) logsOnly(ctx context.Context, service, selector, id string, traces []sources.Answer) (*sources.RequestView, error) {
 	logs := sources.Answer{Source: "loki", Note: "not configured"}
 	var list sources.LogList
 	if a.loki != nil {
@@ -99,10 +138,15 @@ func (a *App) logsOnly(ctx context.Context, service, selector, id string, traces
 		now := a.clock.Now()
 		list, logs = a.linesOf(ctx, selector, []string{id}, now.Add(-logsBlind), now)
 	}
+	answers := slices.Concat(traces, []sources.Answer{logs})
 	if !logs.Found {
-		return nil, fmt.Errorf("no source has %q: traces: %s; loki: %s", line(id), traces.Note, logs.Note)
+		said := make([]string, len(answers))
+		for i, x := range answers {
+			said[i] = x.Source + ": " + x.Note
+		}
+		return nil, fmt.Errorf("no source has %q: %s", line(id), strings.Join(said, "; "))
 	}
-	v := &sources.RequestView{Logs: list, Answers: []sources.Answer{traces, logs}}
+	v := &sources.RequestView{Logs: list, Answers: answers}
 	v.Request.ID, v.Request.Service = line(id), service
 	v.Request.Time = list.Lines[0].Time
 	for i := range list.Lines {
@@ -111,6 +155,7 @@ func (a *App) logsOnly(ctx context.Context, service, selector, id string, traces
 			break
 		}
 	}
+	fromLogs(&v.Request, list.Lines)
 	return v, nil
 }
 

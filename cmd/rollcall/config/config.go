@@ -27,6 +27,8 @@ type File struct {
 	State      string              `yaml:"state"`
 	Prometheus *Prometheus         `yaml:"prometheus"`
 	Loki       *Loki               `yaml:"loki"`
+	Tempo      *Tempo              `yaml:"tempo"`
+	Jaeger     *Jaeger             `yaml:"jaeger"`
 	OTLP       OTLP                `yaml:"otlp"`
 	Traces     Traces              `yaml:"traces"`
 	Journal    Journal             `yaml:"journal"`
@@ -114,6 +116,12 @@ func (f *File) fill(dir string, env Env) {
 	}
 	if f.Loki != nil {
 		fillHTTP(&f.Loki.HTTP, dir)
+	}
+	if f.Tempo != nil {
+		fillHTTP(&f.Tempo.HTTP, dir)
+	}
+	if f.Jaeger != nil {
+		fillHTTP(&f.Jaeger.HTTP, dir)
 	}
 	f.Traces.Retention = sources.Duration(f.Traces.Retention.Or(7 * 24 * time.Hour))
 	f.Traces.MaxBytes = sources.ByteSize(f.Traces.MaxBytes.Or(10 << 30))

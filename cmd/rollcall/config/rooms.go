@@ -13,12 +13,14 @@ import (
 	"rollcall/runbooks"
 	"rollcall/runbooks/pin"
 	"rollcall/sources"
+	"rollcall/sources/jaeger"
 	"rollcall/sources/loki"
 	"rollcall/sources/otlp"
 	"rollcall/sources/prom"
 	"rollcall/sources/redact"
 	"rollcall/sources/request"
 	"rollcall/sources/signal"
+	"rollcall/sources/tempo"
 	"rollcall/store/journal"
 	"rollcall/store/traces"
 )
@@ -27,6 +29,8 @@ import (
 type (
 	Prometheus = prom.Config
 	Loki       = loki.Config
+	Tempo      = tempo.Config
+	Jaeger     = jaeger.Config
 	OTLP       = otlp.Config
 	Traces     = traces.Config
 	Journal    = journal.Config

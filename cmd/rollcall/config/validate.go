@@ -45,6 +45,16 @@ func (f *File) validate(say report) {
 		checkHTTP(say, "loki.http", &l.HTTP)
 		checkHeaders(say, "loki.headers", l.Headers)
 	}
+	if t := f.Tempo; t != nil {
+		checkURL(say, "tempo", t.URL)
+		checkHTTP(say, "tempo.http", &t.HTTP)
+		checkHeaders(say, "tempo.headers", t.Headers)
+	}
+	if j := f.Jaeger; j != nil {
+		checkURL(say, "jaeger", j.URL)
+		checkHTTP(say, "jaeger.http", &j.HTTP)
+		checkHeaders(say, "jaeger.headers", j.Headers)
+	}
 	checkAddress(say, "otlp.grpc", f.OTLP.GRPC)
 	checkAddress(say, "otlp.http", f.OTLP.HTTP)
 	oneOf(say, "ui.color", f.UI.Color, "auto", "always", "never")
