@@ -56,7 +56,8 @@ func newProgram() *cli.Program {
 		Journals: func(ctx context.Context, cfg *config.File, o cli.JournalOptions) (*journal.Journal, error) {
 			return app.OpenJournal(ctx, cfg, app.JournalOptions{File: o.File, ReadOnly: o.ReadOnly, Origin: "cli"})
 		},
-		Version: built(),
+		Receives: app.Receiving,
+		Version:  built(),
 	}
 	return p
 }
