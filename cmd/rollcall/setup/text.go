@@ -43,7 +43,7 @@ func (f *Found) Text(env config.Env, now time.Time) (string, error) {
 	w.line("")
 	w.line("services:")
 	for i := range f.Services {
-		f.Services[i].write(w)
+		f.Services[i].write(w, i == 0)
 	}
 	if len(f.Also) > 0 {
 		w.line("")
@@ -131,7 +131,8 @@ func absent(s *Source) string {
 	return s.Detail
 }
 
-func (s *Service) write(w *writer) {
+// write writes a service; more adds the keys that only its team can fill in.
+func (s *Service) write(w *writer, more bool) {
 	w.remark("  "+key(s.Name)+":", speaks(s.Profiles))
 	if s.Scope == "" {
 		w.remark("    # scope: 'namespace=\"prod\", job=\"NAME\"'", "PromQL matchers that pick this service; without it everything counts")
@@ -148,6 +149,9 @@ func (s *Service) write(w *writer) {
 		note += "; none was seen yet"
 	}
 	w.remark("    trace_service: "+value(cmp.Or(s.Traces, s.Name)), note)
+	if !more {
+		return
+	}
 	w.line("    # environment: prod")
 	w.line("    # thresholds:")
 	w.remark("    #   latency_p99: {watch: 6, bad: 10}", "seconds")
