@@ -180,7 +180,9 @@ func TestWhatIsFoundBecomesAConfigurationWithRemarks(t *testing.T) {
 
 func TestOnlyWhatWasSaidOrIsUsualIsAsked(t *testing.T) {
 	prom := serve(t, metrics(llmops, labels{"job": "a"}))
-	never := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the usual port was asked although an address was given") })
+	never := serve(t, func(http.ResponseWriter, *http.Request) {
+		t.Error("the usual port was asked although an address was given")
+	})
 	f := find(t, Options{Usual: map[Kind]string{Prometheus: never}, Env: env("PROMETHEUS_URL", prom)})
 	if s := f.source(Prometheus); s.State != Up || s.From != "$PROMETHEUS_URL" {
 		t.Errorf("the environment is not believed: %+v", s)
