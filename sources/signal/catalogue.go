@@ -61,9 +61,10 @@ type Source struct {
 	// Sparse are metrics of the query that exist only after the first event of
 	// their kind; while others of the query exist, a missing one of these is zero.
 	Sparse []string
-	// Shy says what was not seen when the query finds no series at all, for a
-	// system that shows whether it measures this only by having done it once:
-	// the next provider is asked then. Empty: no series is no traffic.
+	// Shy says what was not seen when the query finds no series at all, where that
+	// is no evidence that the profile measures this: the metric is there only
+	// after the first event, or is somebody else's. The next provider is asked
+	// then. Empty: no series is no traffic.
 	Shy string
 	// Per is how many of the histogram's units make one of the signal's; zero is one.
 	Per float64

@@ -186,7 +186,11 @@ func spendSources() []Source {
 		plain(LiteLLM, rate("litellm_spend_metric_total", "")),
 	}
 	for _, profile := range []string{LLMOps, OTelGenAI, OTelGenAI0, EnvoyAI, VLLM} {
-		out = append(out, Source{Profile: profile, Priced: true, Query: tokensByModel(profile)})
+		src := Source{Profile: profile, Priced: true, Query: tokensByModel(profile)}
+		if profile == OTelGenAI {
+			src = ofService(src)
+		}
+		out = append(out, src)
 	}
 	return out
 }

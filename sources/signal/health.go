@@ -93,6 +93,7 @@ func health() []Signal {
 			From: []Source{
 				quantile(LLMOps, "0.95", "llmops_ttft_seconds", ""),
 				quantile(OTelGenAI, "0.95", "gen_ai_client_operation_time_to_first_chunk_seconds", ""),
+				ofService(quantile(OTelGenAI, "0.95", "gen_ai_server_time_to_first_token_seconds", `gen_ai_original_model=""`)),
 				quantile(OTelGenAI0, "0.95", "gen_ai_client_inference_time_to_first_chunk_seconds", ""),
 				quantile(LiteLLM, "0.95", "litellm_llm_api_time_to_first_token_metric", ""),
 				quantile(EnvoyAI, "0.95", "gen_ai_server_time_to_first_token_seconds", ""),
@@ -109,12 +110,12 @@ func health() []Signal {
 			From: []Source{
 				// Cached tokens are part of the input: adding them would count them twice.
 				{Profile: LLMOps, Query: rate("llmops_tokens_total", `kind=~"input|output"`) + ` / ` + requests, N: requests},
-				{
+				ofService(Source{
 					Profile: OTelGenAI,
 					Query: rate("gen_ai_client_token_usage_sum", byService+`,gen_ai_token_type=~"input|output"`) + ` / ` +
 						rate("gen_ai_client_token_usage_count", byService+`,gen_ai_token_type="input"`),
 					N: rate("gen_ai_client_token_usage_count", byService+`,gen_ai_token_type="input"`),
-				},
+				}),
 				{
 					Profile: OTelGenAI0,
 					Query: `(` + rate("gen_ai_client_inference_usage_input_tokens_total", "") + ` + ` +
@@ -164,7 +165,7 @@ func health() []Signal {
 				},
 				{Profile: LiteLLM, Query: rate("litellm_spend_metric_total", "") + ` / ` + served, N: served},
 				{Profile: LLMOps, Priced: true, Query: perRequest(tokensByModel(LLMOps), "model, kind", requests), N: requests},
-				{Profile: OTelGenAI, Priced: true, Query: perRequest(tokensByModel(OTelGenAI), "gen_ai_response_model, gen_ai_token_type", otel), N: otel},
+				ofService(Source{Profile: OTelGenAI, Priced: true, Query: perRequest(tokensByModel(OTelGenAI), "gen_ai_response_model, gen_ai_token_type", otel), N: otel}),
 				{Profile: OTelGenAI0, Priced: true, Query: perRequest(tokensByModel(OTelGenAI0), "gen_ai_response_model, gen_ai_token_type", otel0), N: otel0},
 				{Profile: EnvoyAI, Priced: true, Query: perRequest(tokensByModel(EnvoyAI), "gen_ai_response_model, gen_ai_token_type", envoy), N: envoy},
 				{Profile: VLLM, Priced: true, Query: perRequest(tokensByModel(VLLM), "model_name, kind", vllm), N: vllm},

@@ -216,7 +216,7 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 			return measured{}, errNotExposed{"price for " + strings.Join(unpriced, ", "), mendable}
 		}
 	}
-	if src.Shy != "" && len(m.parts) == 0 {
+	if src.Shy != "" && len(series) == 0 {
 		return measured{}, errNotExposed{src.Shy, within}
 	}
 	settle(m.parts, at, r.step)

@@ -48,7 +48,7 @@ func Profiles() []Profile {
 		},
 		{
 			Name: OTelGenAI, About: "OpenTelemetry GenAI conventions 1.28 to 1.41, in the service",
-			Mark: "gen_ai_client_operation_duration(_seconds)?_count", Also: "gen_ai_(client|usage)_.+",
+			Mark: "gen_ai_client_operation_duration(_seconds)?_count", Also: "gen_ai_(client|usage|server_time)_.+",
 			Model: "gen_ai_response_model", Pulse: otelCount,
 		},
 		{
@@ -144,6 +144,12 @@ const (
 	answers = `gen_ai_operation_name!~"embeddings|rerank"`
 	vllmAPI = `handler=~"/v1/(chat/completions|completions|responses|messages|embeddings)"`
 )
+
+// ofService marks a source on a metric that a gateway may write in the service's place.
+func ofService(s Source) Source {
+	s.Shy = strings.Join(metrics(s.Query), ", ") + " written by the service"
+	return s
+}
 
 // sparse marks metrics that exist only after the first event of their kind.
 func sparse(s Source, names ...string) Source {

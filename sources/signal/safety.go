@@ -57,7 +57,7 @@ func safety() []Signal {
 					Profile: LLMOps, Query: `histogram_quantile(0.99, sum by (le) (rate(llmops_prompt_tokens_bucket{$scope}[$window])))`,
 					N: `sum(rate(llmops_prompt_tokens_count{$scope}[$window]))`, Bucket: `llmops_prompt_tokens_bucket{$scope}`,
 				},
-				quantile(OTelGenAI, "0.99", "gen_ai_client_token_usage", byService+`,gen_ai_token_type="input"`),
+				ofService(quantile(OTelGenAI, "0.99", "gen_ai_client_token_usage", byService+`,gen_ai_token_type="input"`)),
 				quantile(OTelGenAI0, "0.99", "gen_ai_client_inference_operation_input_tokens", ""),
 				quantile(EnvoyAI, "0.99", "gen_ai_client_token_usage", byGateway+`,`+answers+`,gen_ai_token_type="input"`),
 				quantile(VLLM, "0.99", "vllm:request_prompt_tokens", ""),

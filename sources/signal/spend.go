@@ -83,6 +83,9 @@ func (r *run) ledgerOf(ctx context.Context, src Source, from time.Time, step tim
 	if err != nil {
 		return nil, err
 	}
+	if src.Shy != "" && len(series) == 0 {
+		return nil, errNotExposed{src.Shy, within}
+	}
 	parts, unpriced := r.fold(series, &src, "", false)
 	if len(parts) == 0 && len(unpriced) > 0 {
 		return nil, errNotExposed{"price for " + strings.Join(unpriced, ", "), mendable}
