@@ -69,7 +69,7 @@ func Profiles() []Profile {
 			Name: VLLM, About: "vLLM, also under Ray",
 			Mark: "(ray_)?vllm[:_].+", Also: "http_requests_total", Model: "model_name", Pulse: vllmRequests,
 		},
-		{Name: Qdrant, About: "Qdrant", Mark: "collections_vector_total|collection_points", Also: "rest_responses_duration_seconds_.+"},
+		{Name: Qdrant, About: "Qdrant", Mark: "collections_vector_total", Also: "rest_responses_duration_seconds_.+"},
 		{Name: Weaviate, About: "Weaviate", Mark: "vector_index_size|queries_durations_ms_count", Also: "object_count|queries_.+"},
 		{Name: Milvus, About: "Milvus", Mark: "milvus_(querynode_entity_num|proxy_sq_latency_.+)"},
 	}
