@@ -15,7 +15,8 @@ import (
 	"rollcall/sources"
 )
 
-const expositions = "../../testdata/profiles"
+// They lie in the module that runs them: a cached test result there knows no file outside.
+const expositions = "../../cmd/rollcall-drill/promapi/testdata/profiles"
 
 // exposition reads which metrics a recorded exposition holds.
 func exposition(t testing.TB, file string) []string {

@@ -23,7 +23,7 @@ import (
 // The console's catalogue is in another module, which writes down the queries
 // that it sends to a system with a given exposition (sources/signal, where a test
 // holds the files to it). Here they run on the engine, over that exposition.
-const expositions = "../../../testdata/profiles"
+const expositions = "testdata/profiles"
 
 type askedQuery struct {
 	Profile, Signal, Kind, Part, Query string
