@@ -280,6 +280,7 @@ func (a *App) checkSignals(ctx context.Context, service string) []Finding {
 		return []Finding{{"signals", "all", sources.Unreachable, line(err.Error()), ""}}
 	}
 	known, judged := 0, 0
+	from := map[string]int{} // profile or provider → signals
 	var out []Finding
 	missing, dark := map[string][]string{}, map[string][]string{} // why → signals
 	for i := range snap.Readings {
@@ -292,13 +293,14 @@ func (a *App) checkSignals(ctx context.Context, service string) []Finding {
 			dark[why] = append(dark[why], r.Signal)
 		default:
 			known++
+			from[cmp.Or(r.Provenance.Profile, r.Provenance.Provider)]++
 			if r.Verdict != sources.Learning && r.Verdict != sources.NoTraffic {
 				judged++
 			}
 		}
 	}
 	if known > 0 {
-		out = append(out, ok("signals", "answered", fmt.Sprintf("%d of %d, %d of them judged now", known, len(snap.Readings), judged)))
+		out = append(out, ok("signals", "answered", fmt.Sprintf("%d of %d, %d of them judged now; from %s", known, len(snap.Readings), judged, tally(from))))
 	}
 	for _, why := range slices.Sorted(maps.Keys(dark)) {
 		what, remedy := remedied(errors.New(why), "see the sources above; services."+service+".queries can replace a query")
@@ -320,6 +322,15 @@ func (a *App) checkSignals(ctx context.Context, service string) []Finding {
 		out = append(out, Finding{"signals", "scope", sources.Bad, "no signal has data under {" + s.Scope + "}", "correct services." + service + ".scope"})
 	}
 	return out
+}
+
+// tally lists names with how often, the most frequent first: "llmops 36, requests 3".
+func tally(n map[string]int) string {
+	names := slices.SortedFunc(maps.Keys(n), func(x, y string) int { return cmp.Or(n[y]-n[x], strings.Compare(x, y)) })
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s %d", name, n[name])
+	}
+	return strings.Join(names, ", ")
 }
 
 // few names signals that fail for one reason: each of them, or how many when a whole source is gone.

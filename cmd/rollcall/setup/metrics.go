@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"rollcall/sources"
 	"rollcall/sources/prom"
@@ -20,9 +19,21 @@ const (
 	maxGroups   = 50 // places that speak a profile, per profile
 )
 
-// applications are the profiles of a service itself; the others are those of
-// what it calls: gateways, engines, databases.
-var applications = []string{signal.LLMOps, signal.OTelGenAI, signal.OTelGenAI0}
+// tier ranks a profile by how near it stands to the user: a service itself, then
+// the gateways and engines that it calls, then the databases behind it.
+func tier(profile string) int {
+	switch profile {
+	case signal.LLMOps:
+		return 3
+	case signal.OTelGenAI, signal.OTelGenAI0:
+		return 2
+	case signal.Qdrant, signal.Weaviate, signal.Milvus:
+		return 0
+	}
+	return 1
+}
+
+const application = 2
 
 // spelled are the labels by which a metric tells whose it is.
 const spelled = "namespace, job, service_name, service, app"
@@ -51,7 +62,7 @@ func (a *asking) metrics(ctx context.Context) {
 	if skew := c.Health().Skew; skew.Abs() > sources.MaxSkew {
 		a.warn("prometheus: its clock differs from this machine's by %s; check NTP on both", skew.Round(sources.MaxSkew))
 	}
-	names, err := allNames(ctx, c, a.o.Scope)
+	names, err := c.MetricNames(ctx, signal.NamesMatch(a.o.Scope))
 	if err != nil {
 		var rejected *prom.Error
 		if errors.As(err, &rejected) && rejected.Rejected {
@@ -63,9 +74,9 @@ func (a *asking) metrics(ctx context.Context) {
 		a.unmeasured()
 		return
 	}
-	recognised := signal.Recognise(names)
+	recognised := signal.Exposes(names)
 	if len(recognised) == 0 {
-		a.warn("no metric of a profile that rollcall knows was seen in the last day%s; docs/llmops-contract.md says what to expose, and services.NAME.queries takes queries of your own", within(a.o.Scope))
+		a.warn("no metric of a profile that rollcall knows was seen in the last day%s; docs/profiles.md says what is recognised, and services.NAME.queries takes queries of your own", within(a.o.Scope))
 		a.unmeasured()
 		return
 	}
@@ -93,24 +104,12 @@ func within(scope string) string {
 	return " under {" + scope + "}"
 }
 
-func spoken(list []signal.Recognised) []string {
+func spoken(list []signal.Exposed) []string {
 	out := make([]string, len(list))
 	for i, r := range list {
 		out[i] = fmt.Sprintf("%s (%s)", r.Profile, count(len(r.Signals), "signal"))
 	}
 	return out
-}
-
-func allNames(ctx context.Context, c *prom.Client, scope string) ([]string, error) {
-	selectors := signal.MetricSelectors(scope)
-	found := make([][]string, len(selectors))
-	errs := make([]error, len(selectors))
-	var wg sync.WaitGroup
-	for i, sel := range selectors {
-		wg.Go(func() { found[i], errs[i] = c.MetricNames(ctx, sel) })
-	}
-	wg.Wait()
-	return slices.Concat(found...), cmp.Or(errs...)
 }
 
 // unmeasured proposes what was said by hand, where no metric tells.
@@ -123,11 +122,11 @@ type group struct {
 	labels   []label
 	profiles map[string]bool
 	series   float64
-	app      bool
+	tier     int // the highest of its profiles
 }
 
 // groups asks by which labels the metrics of each profile stand apart.
-func (a *asking) groups(ctx context.Context, c *prom.Client, recognised []signal.Recognised) []*group {
+func (a *asking) groups(ctx context.Context, c *prom.Client, recognised []signal.Exposed) []*group {
 	byScope := map[string]*group{}
 	odd := 0
 	for _, r := range recognised {
@@ -149,7 +148,7 @@ func (a *asking) groups(ctx context.Context, c *prom.Client, recognised []signal
 				byScope[key] = g
 			}
 			g.profiles[r.Profile] = true
-			g.app = g.app || slices.Contains(applications, r.Profile)
+			g.tier = max(g.tier, tier(r.Profile))
 			if len(s.Points) > 0 {
 				g.series += s.Points[0].V
 			}
@@ -160,19 +159,9 @@ func (a *asking) groups(ctx context.Context, c *prom.Client, recognised []signal
 	}
 	list := slices.Collect(maps.Values(byScope))
 	slices.SortFunc(list, func(x, y *group) int {
-		return cmp.Or(cmp.Compare(rank(y), rank(x)), cmp.Compare(len(y.profiles), len(x.profiles)), cmp.Compare(y.series, x.series), strings.Compare(matchers(x.labels), matchers(y.labels)))
+		return cmp.Or(cmp.Compare(y.tier, x.tier), cmp.Compare(len(y.profiles), len(x.profiles)), cmp.Compare(y.series, x.series), strings.Compare(matchers(x.labels), matchers(y.labels)))
 	})
 	return list
-}
-
-func rank(g *group) int {
-	switch {
-	case g.profiles[signal.LLMOps]:
-		return 2
-	case g.app:
-		return 1
-	}
-	return 0
 }
 
 // light leaves the buckets out, of which there are many; their counts say the same.
@@ -213,14 +202,18 @@ func matchers(labels []label) string {
 	return strings.Join(parts, ", ")
 }
 
-// choose makes services of groups: applications where there are any.
+// choose makes services of groups: applications where there are any, else what
+// serves models; a database alone is no service.
 func (a *asking) choose(groups []*group) {
-	apps := slices.ContainsFunc(groups, func(g *group) bool { return g.app })
+	least := 1
+	if slices.ContainsFunc(groups, func(g *group) bool { return g.tier >= application }) {
+		least = application
+	}
 	taken := map[string]bool{}
 	for _, g := range groups {
 		s := Service{Scope: matchers(g.labels), labels: g.labels, Profiles: slices.Sorted(maps.Keys(g.profiles))}
 		s.Name = named(g.labels, taken)
-		if apps && !g.app || len(a.Services) >= maxServices {
+		if g.tier < least || len(a.Services) >= maxServices {
 			a.Also = append(a.Also, s)
 			continue
 		}

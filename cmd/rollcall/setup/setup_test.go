@@ -50,7 +50,8 @@ func answer(w http.ResponseWriter, v any) {
 
 type labels = map[string]string
 
-// metrics is a Prometheus with some names and the label sets that they have.
+// metrics is a Prometheus with some names and the label sets that they have; a
+// set that names a metric is only of that one.
 func metrics(names []string, sets ...labels) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_ = r.ParseForm()
@@ -62,6 +63,9 @@ func metrics(names []string, sets ...labels) http.HandlerFunc {
 		case strings.HasPrefix(r.Form.Get("query"), "topk"):
 			result := []any{}
 			for i, s := range sets {
+				if only := s["only"]; only != "" && !strings.Contains(r.Form.Get("query"), only) {
+					continue
+				}
 				result = append(result, map[string]any{"metric": s, "value": []any{float64(time.Now().Unix()), fmt.Sprint(100 - i)}})
 			}
 			answer(w, map[string]any{"status": "success", "data": map[string]any{"resultType": "vector", "result": result}})
@@ -361,9 +365,27 @@ func TestServicesAreTheApplicationsAndNotWhatTheyCall(t *testing.T) {
 	}
 }
 
+func TestGatewaysAndDatabasesAreServicesOnlyWhereNothingElseIs(t *testing.T) {
+	gateway, db := labels{"job": "litellm", "only": "litellm_"}, labels{"job": "qdrant", "only": "collections_"}
+	names := []string{"litellm_proxy_total_requests_metric_total", "collections_vector_total"}
+	f := find(t, Options{URLs: map[Kind]string{Prometheus: serve(t, metrics(names, gateway, db))}})
+	if len(f.Services) != 1 || f.Services[0].Name != "litellm" || len(f.Also) != 1 || f.Also[0].Name != "qdrant" {
+		t.Errorf("services are %+v, and also %+v", f.Services, f.Also)
+	}
+	f = find(t, Options{URLs: map[Kind]string{Prometheus: serve(t, metrics(append(names, llmops...), gateway, db, labels{"job": "assistant", "only": "llmops_"}))}})
+	if len(f.Services) != 1 || f.Services[0].Name != "assistant" || len(f.Also) != 2 {
+		t.Errorf("services are %+v, and also %+v", f.Services, f.Also)
+	}
+	mentions(t, "the configuration", text(t, f, env()), `#   litellm: {scope: 'job="litellm"'}  # speaks litellm`, `#   qdrant:`)
+	f = find(t, Options{URLs: map[Kind]string{Prometheus: serve(t, metrics(names[1:], db))}})
+	if len(f.Services) != 1 || f.Services[0].Scope != "" || len(f.Also) != 1 {
+		t.Errorf("a database alone makes %+v, and also %+v", f.Services, f.Also)
+	}
+}
+
 func TestMetricsOfNobodyAreSaidToBeUnknown(t *testing.T) {
 	f := find(t, Options{URLs: map[Kind]string{Prometheus: serve(t, metrics([]string{"up", "node_load1"}))}})
-	mentions(t, "what is left to do", strings.Join(f.Warnings, "\n"), "no metric of a profile that rollcall knows", "docs/llmops-contract.md")
+	mentions(t, "what is left to do", strings.Join(f.Warnings, "\n"), "no metric of a profile that rollcall knows", "docs/profiles.md")
 	mentions(t, "the configuration", text(t, f, env()), "no profile was recognised", "# scope:")
 }
 
