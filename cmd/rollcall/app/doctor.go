@@ -293,7 +293,7 @@ func (a *App) checkSignals(ctx context.Context, service string) []Finding {
 			dark[why] = append(dark[why], r.Signal)
 		default:
 			known++
-			from[cmp.Or(r.Provenance.Profile, r.Provenance.Provider)]++
+			from[cmp.Or(r.Provenance.Profile, r.Provenance.Provider, "computed")]++
 			if r.Verdict != sources.Learning && r.Verdict != sources.NoTraffic {
 				judged++
 			}
