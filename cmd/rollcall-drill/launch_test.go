@@ -260,7 +260,13 @@ func TestADrillRunsFromReadyToTheEndOfItsInput(t *testing.T) {
 				Thresholds   map[string]map[string]float64
 				Budget       map[string]float64
 				Components   map[string]map[string]string
+				Features     map[string]string
 				Evals        map[string]any
+				Rehearsal    struct {
+					Components map[string]map[string]string
+					Features   map[string]string
+					Evals      map[string]any
+				}
 			}
 		}
 		if err := yaml.UnmarshalWithOptions(text, &cfg, yaml.Strict()); err != nil {
@@ -269,11 +275,19 @@ func TestADrillRunsFromReadyToTheEndOfItsInput(t *testing.T) {
 		s := cfg.Services["support-assistant"]
 		if cfg.Prometheus.URL != r.Prometheus || cfg.Loki.URL != r.Loki || cfg.OTLP.GRPC != "off" || cfg.OTLP.HTTP != "127.0.0.1:4318" ||
 			cfg.Clock.Speed != 40 || !cfg.Clock.Start.Equal(r.Start) || !cfg.Clock.WallStart.Equal(r.WallStart) || s.Scope != `namespace="prod", job="assistant"` || len(s.Components) != 5 || len(s.Budget) != 5 ||
-			len(s.Thresholds) == 0 || len(s.Evals) != 2 || len(cfg.Prices) == 0 {
+			len(s.Thresholds) == 0 || len(s.Evals) != 3 || len(s.Rehearsal.Components) != 5 || len(s.Rehearsal.Evals) != 3 || len(cfg.Prices) == 0 {
 			t.Errorf("the config says %+v", cfg)
 		}
 		if got := get(t, s.Components["prompt"]["url"]); !strings.Contains(got, `"version"`) {
 			t.Errorf("the prompt's pin answers %s", got)
+		}
+		if got := get(t, s.Rehearsal.Components["prompt"]["url"]); !strings.Contains(got, `"version":"v14"`) {
+			t.Errorf("the rehearsal's pin answers %s; there must be something to roll back", got)
+		}
+		for _, u := range []string{s.Features["url"], s.Rehearsal.Features["url"]} {
+			if got := get(t, u); !strings.Contains(got, `"rerank":true`) {
+				t.Errorf("features at %s answer %s", u, got)
+			}
 		}
 	})
 	t.Run("sixteen days of metrics are there", func(t *testing.T) {

@@ -90,7 +90,7 @@ func (s *Set) LastGood(ctx context.Context, c sources.Component, not string) (Go
 			return good, nil
 		}
 	}
-	return Good{}, fmt.Errorf("nobody knows a good version of %s other than %s: %w; name one yourself, or mark it with: rollcall pin mark %s VERSION",
+	return Good{}, fmt.Errorf("a good version of %s other than %s is %w; name one yourself, or mark it with: rollcall pin mark %s VERSION",
 		c, orAny(not), ErrUnknown, c)
 }
 
@@ -125,7 +125,7 @@ func newestGood(list []Version, not string) string {
 func (s *Set) fromHistory(ctx context.Context, c sources.Component, not string) (version, from string) {
 	lives, err := s.history.Lives(ctx, c)
 	if err != nil {
-		s.tell("the deployment history could not be read: %v", err)
+		s.tell("the deployment history is not complete: %v", err)
 	}
 	judged := 0
 	bad := map[string]bool{}

@@ -92,7 +92,7 @@ func dial(t *testing.T, url string, timeout time.Duration) *httpDriver {
 // oneLine checks what every error must be: one harmless line.
 func oneLine(t *testing.T, err error) {
 	t.Helper()
-	if err != nil && (strings.ContainsAny(err.Error(), "\n\r\x1b\x9b") || strings.Contains(err.Error(), "%!")) {
+	if err != nil && (strings.ContainsAny(err.Error(), "\n\r\x1b\u009b") || strings.Contains(err.Error(), "%!")) {
 		t.Errorf("the error is not one harmless line: %q", err)
 	}
 }
@@ -353,7 +353,9 @@ func TestOneLineSaysWhatIsWrongWithAnEndpoint(t *testing.T) {
 		elsewhere := httptest.NewServer(other)
 		t.Cleanup(elsewhere.Close)
 		h := &holder{version: "v14"}
-		h.before = onPut(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, 307) })
+		h.before = onPut(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+		})
 		err := serve(t, h).Set(t.Context(), "v13", "v14")
 		oneLine(t, err)
 		if err == nil || !strings.Contains(err.Error(), "307") || other.puts != 0 {

@@ -272,7 +272,7 @@ func TestTheLastGoodVersionComesFromWhoKnowsBest(t *testing.T) {
 	}
 	history.lives = nil
 	_, err = open(t, silent, &book{}, Guard{}, with).LastGood(t.Context(), sources.Prompt, "v14")
-	is(t, err, ErrUnknown, "nobody knows a good version of prompt other than v14", "rollcall pin mark prompt VERSION")
+	is(t, err, ErrUnknown, "a good version of prompt other than v14 is not known", "rollcall pin mark prompt VERSION")
 }
 
 func TestAFeatureIsSwitchedAndRecorded(t *testing.T) {

@@ -99,11 +99,16 @@ func (d *driver) turns() error {
 		}
 		if d.ctx.Err() != nil {
 			var at string
+			over := false
 			d.look(func(f *fold) {
+				over = f.st.Outcome != ""
 				if i := f.next(); i >= 0 {
 					at = f.st.Steps[i].Name
 				}
 			})
+			if over {
+				return nil
+			}
 			return d.append(d.draft(RunDetached, Detached{Step: at}))
 		}
 	}

@@ -218,6 +218,7 @@ func (e *Engine) Start(ctx context.Context, p *Plan, o Options) (State, error) {
 		return fail(fmt.Errorf("%s was not started, since it cannot be recorded: %w", id, err), own)
 	}
 	e.Boundary("started")
+	e.sweep(ctx)
 	f := &fold{}
 	for i := range entries {
 		f.apply(&entries[i])

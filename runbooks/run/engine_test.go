@@ -203,6 +203,8 @@ type desk struct {
 	gauges  *gauges
 	marks   *marks
 	dir     string
+	// patience is how long a state is waited for.
+	patience time.Duration
 }
 
 func newDesk(t *testing.T, change ...func(*Deps)) *desk {
@@ -215,7 +217,7 @@ func newDesk(t *testing.T, change ...func(*Deps)) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &desk{t: t, journal: newMemory(clock), gauges: &gauges{value: map[string]float64{}, usual: 0.01, n: 1000}, marks: &marks{}, dir: t.TempDir()}
+	d := &desk{t: t, journal: newMemory(clock), gauges: &gauges{value: map[string]float64{}, usual: 0.01, n: 1000}, marks: &marks{}, dir: t.TempDir(), patience: 2 * time.Minute}
 	deps := Deps{
 		Journal: d.journal, Signals: d.gauges, Marker: d.marks, Clock: clock, Dir: filepath.Join(d.dir, "runs"), Self: []string{exe, recorder.Argument},
 		WorkDir: d.dir, Environ: []string{"PATH=" + os.Getenv("PATH")}, Redact: func(s string) string { return s }, Actor: "ana",
@@ -273,7 +275,7 @@ func (d *desk) start(p *Plan, o Options) string {
 // until waits for a state of a run.
 func (d *desk) until(id, what string, ok func(*State) bool) State {
 	d.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 12*time.Hour) // in a bubble; the test's own limit outside
+	ctx, cancel := context.WithTimeout(context.Background(), d.patience)
 	defer cancel()
 	states, err := d.Watch(ctx, id)
 	if err != nil {
@@ -332,6 +334,7 @@ func bubble(t *testing.T, f func(t *testing.T, d *desk)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
+		d.patience = 12 * time.Hour // of the bubble
 		defer d.Close()
 		f(t, d)
 	})

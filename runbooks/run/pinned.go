@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -83,4 +84,23 @@ func (e *Engine) folder(id string) string { return filepath.Join(e.Dir, filepath
 
 func (e *Engine) attempt(id string, step, attempt int) string {
 	return filepath.Join(e.folder(id), fmt.Sprintf("%02d.%d", step+1, attempt))
+}
+
+// sweep removes the folders of runs that ended while whoever drove them was killed.
+func (e *Engine) sweep(ctx context.Context) {
+	dirs, err := filepath.Glob(filepath.Join(e.Dir, "RUN-*"))
+	if err != nil {
+		return
+	}
+	for _, dir := range dirs {
+		id := filepath.Base(dir)
+		own, err := e.lockRun(id)
+		if err != nil {
+			continue
+		}
+		if f, err := e.load(ctx, id); err == nil && f.st.Outcome != "" {
+			_ = os.RemoveAll(dir)
+		}
+		own.release()
+	}
 }

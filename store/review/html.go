@@ -33,7 +33,7 @@ func (r *Review) HTML(w io.Writer) error {
 		},
 		"change":   func(c Change) string { return changeWords(c.Change) },
 		"relative": relative,
-		"took":     func(d Duration) string { return tookWords(d) },
+		"took":     tookWords,
 		"words":    func(s Step) string { return s.stepWords() },
 		"lines": func(list []string) string {
 			out := make([]string, len(list))

@@ -202,8 +202,11 @@ func (p *past) Lives(ctx context.Context, c sources.Component) ([]pin.Life, erro
 	since := now.Add(-pinHistory)
 	a, failed := p.open(ctx)
 	if failed == nil {
-		list, _, err := a.moves.Changes(ctx, p.service, since, now, changeStep(pinHistory))
+		list, facts, err := a.moves.Changes(ctx, p.service, since, now, changeStep(pinHistory))
 		changes, failed = list, err
+		if err == nil && facts.Partial != "" {
+			failed = errors.New(facts.Partial)
+		}
 	}
 	entries, err := p.book.Entries(ctx, journal.Filter{
 		Kinds: []journal.Kind{journal.ChangeSeen, journal.PinSet}, Service: p.service, Since: since, Newest: true,

@@ -42,14 +42,14 @@ func (a *App) Engine() (*run.Engine, error) {
 	if real, err := filepath.EvalSymlinks(exe); err == nil {
 		exe = real
 	}
-	path, work := a.cfg.Path, ""
+	path, work := a.cfg.Path, "/"
 	if path != "" {
 		if abs, err := filepath.Abs(path); err == nil {
 			path = abs
 		}
 		work = filepath.Dir(path)
-	} else if work, err = os.Getwd(); err != nil {
-		work = "/"
+	} else if here, err := os.Getwd(); err == nil {
+		work = here
 	}
 	state, err := filepath.Abs(a.cfg.State)
 	if err != nil {
@@ -232,6 +232,28 @@ func (a *App) runbookList(ctx context.Context, service string) ([]runbooks.Listi
 		}
 	}
 	return runbooks.Load(a.cfg.Runbooks.Dirs, k), nil
+}
+
+// Rehearsals returns the last successful rehearsal of each runbook from the
+// journal of a configuration; none where nothing was recorded yet.
+func Rehearsals(ctx context.Context, cfg *config.File) (map[string]runbooks.Rehearsal, error) {
+	j, err := OpenJournal(ctx, cfg, JournalOptions{ReadOnly: true, Origin: "cli"})
+	if errors.Is(err, journal.ErrUnknown) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = j.Close() }()
+	done, err := run.Rehearsals(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]runbooks.Rehearsal{}
+	for id, r := range done {
+		out[id] = runbooks.Rehearsal{At: r.At, Hash: r.Hash}
+	}
+	return out, nil
 }
 
 // Runbooks lists all, those suggested for what is bad now first.

@@ -25,7 +25,6 @@ type hand struct {
 func (h *hand) Now() time.Time                       { h.mu.Lock(); defer h.mu.Unlock(); return h.t }
 func (h *hand) Wall() time.Time                      { return h.Now() }
 func (h *hand) ToWall(d time.Duration) time.Duration { return d }
-func (h *hand) advance(d time.Duration)              { h.mu.Lock(); defer h.mu.Unlock(); h.t = h.t.Add(d) }
 
 func night(h, m int) time.Time                          { return time.Date(2026, 3, 10, h, m, 0, 0, time.UTC) }
 func verbatim(s string) string                          { return s }

@@ -238,7 +238,7 @@ func (p *Program) pinMark(o *options) *cobra.Command {
 	var why string
 	cmd := p.pinSub(o, "mark COMPONENT [VERSION]", "Say that a version is good; the live one when none is named", 0, 1,
 		func(ctx context.Context, s Pins, _ *config.File, c sources.Component, args []string, asJSON bool) error {
-			version := ""
+			var version string
 			if len(args) > 0 {
 				version = args[0]
 			} else {

@@ -200,10 +200,10 @@ func (r *runDesk) answer(ctx context.Context, st *run.State) error {
 			return r.left(st.ID, "interrupted")
 		}
 		a := run.Answer{Step: at, Verb: run.Verb(typed)}
-		switch {
-		case typed == "y" || typed == "yes":
+		switch typed {
+		case "y", "yes":
 			a.Verb = run.Go
-		case typed == "":
+		case "":
 			continue
 		}
 		switch {
