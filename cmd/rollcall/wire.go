@@ -56,6 +56,7 @@ func newProgram() *cli.Program {
 		Journals: func(ctx context.Context, cfg *config.File, o cli.JournalOptions) (*journal.Journal, error) {
 			return app.OpenJournal(ctx, cfg, app.JournalOptions{File: o.File, ReadOnly: o.ReadOnly, Origin: "cli"})
 		},
+		Receives:   app.Receiving,
 		Rehearsals: app.Rehearsals,
 		Version:    built(),
 	}

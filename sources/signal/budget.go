@@ -16,15 +16,15 @@ func (r *run) budget(ctx context.Context, scope string) (float64, error) {
 	if own > 0 {
 		return own, nil
 	}
-	missing := errNotExposed{scope + " budget; set it under budget"}
-	if r.e.deps.Prom == nil || r.failed == nil && !r.seen.has("llmops_budget_usd") {
+	missing := errNotExposed{missing: scope + " budget; set it under budget"}
+	if r.e.deps.Prom == nil || r.failed == nil && !r.seen.has(LLMOps)("llmops_budget_usd") {
 		return 0, missing
 	}
 	if r.failed != nil {
 		return 0, r.failed
 	}
 	all, err := r.counts.get("budgets", func() (map[string]float64, error) {
-		series, _, err := r.e.deps.Prom.Query(ctx, expand(budgetQuery, r.svc.Scope, 0, ""), r.now)
+		series, _, err := r.e.deps.Prom.Query(ctx, expand(budgetQuery, r.svc.scope(LLMOps), 0, ""), r.now)
 		if err != nil {
 			return nil, err
 		}
@@ -203,7 +203,7 @@ func budgetUserHour(ctx context.Context, r *run) (measured, error) {
 	}
 	share := total(top.parts)
 	if !share.known {
-		return measured{}, errNotExposed{"share of the top caller just now"}
+		return measured{}, errNotExposed{missing: "share of the top caller just now"}
 	}
 	// The budget is for an hour, so the share is that of the hour too, not of this moment.
 	over := func(at time.Time) float64 {

@@ -58,6 +58,18 @@ type Source struct {
 	Part    string // label that names the parts of a vector; empty for one value
 	Bucket  string // histogram whose top bucket bounds the quantile
 	Priced  bool   // series are tokens per model and kind, to be multiplied by the price table
+	// Sparse are metrics of the query that exist only after the first event of
+	// their kind; while others of the query exist, a missing one of these is zero.
+	Sparse []string
+	// Shy says what was not seen when the query finds no series at all, where that
+	// is no evidence that the profile measures this: the metric is there only
+	// after the first event, or is somebody else's. The next provider is asked
+	// then. Empty: no series is no traffic.
+	Shy string
+	// Per is how many of the histogram's units make one of the signal's; zero is one.
+	Per float64
+	// Note is what to know about every value from here.
+	Note string
 }
 
 // Relative compares with the usual value: at Watch × usual it is watch, at Bad ×
@@ -77,14 +89,6 @@ const (
 	Worst                // each part is judged; the value is the worst part's
 )
 
-// The profiles. The two dialects of otel-genai are never added together.
-const (
-	LLMOps     = "llmops"
-	OTelGenAI  = "otel-genai"      // semantic conventions up to 1.41
-	OTelGenAI0 = "otel-genai-v0.1" // the conventions since they have a repository of their own
-	Override   = "override"        // a query from the configuration
-)
-
 // Catalogue returns every signal, in the order in which they are always shown.
 func Catalogue() []Signal {
 	var all []Signal
@@ -97,6 +101,11 @@ func Catalogue() []Signal {
 // rate is the sum of a counter's rates.
 func rate(metric, matchers string) string {
 	return `sum by ($by) (rate(` + selector(metric, matchers) + `[$window]))`
+}
+
+// rateAll is rate for a metric without a label that a version could be told by.
+func rateAll(metric, matchers string) string {
+	return `sum(rate(` + selector(metric, matchers) + `[$window]))`
 }
 
 // rateBy keeps one label apart.
@@ -137,30 +146,4 @@ func plain(profile, query string) Source { return Source{Profile: profile, Query
 // vector is a query with one series per value of a label.
 func vector(profile, label, query string) Source {
 	return Source{Profile: profile, Query: query, Part: label}
-}
-
-const inference = `gen_ai_operation_name=~"chat|generate_content|text_completion"`
-
-const (
-	otelCount  = "gen_ai_client_operation_duration_seconds_count"
-	otel0Count = "gen_ai_client_inference_duration_seconds_count"
-)
-
-// tokensByModel are tokens per second by model and kind, ready for the price table.
-func tokensByModel(profile string) string {
-	if profile == OTelGenAI {
-		return `sum by (gen_ai_response_model, gen_ai_token_type, $by) (rate(` +
-			selector("gen_ai_client_token_usage_sum", inference+`,gen_ai_token_type=~"input|output"`) + `[$window]))`
-	}
-	kind := func(kind, metric string) string {
-		return `label_replace(sum by (gen_ai_response_model, $by) (rate(` + selector(metric, "") +
-			`[$window])), "gen_ai_token_type", "` + kind + `", "", "")`
-	}
-	return kind("input", "gen_ai_client_inference_usage_input_tokens_total") + ` or ` +
-		kind("output", "gen_ai_client_inference_usage_output_tokens_total")
-}
-
-// llmopsTokens are tokens per second by model and kind under the project's own contract.
-func llmopsTokens() string {
-	return `sum by (model, kind, $by) (rate(` + selector("llmops_tokens_total", "") + `[$window]))`
 }

@@ -77,7 +77,7 @@ func plausible(q string) string {
 	switch {
 	case quoted || len(stack) > 0:
 		return "something is left open"
-	case strings.Contains(q, "$"):
+	case regexp.MustCompile(`\$[a-z]`).MatchString(q):
 		return "a placeholder is left"
 	case regexp.MustCompile(`\(\s*,|,\s*,|,\s*\)|\{\s*,|\[\s*\]`).MatchString(q):
 		return "an empty element"

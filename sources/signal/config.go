@@ -14,6 +14,7 @@ import (
 // Service is the part of a service's configuration that says how it is measured and judged.
 type Service struct {
 	Scope      string              `yaml:"scope"`                // PromQL matchers: namespace="prod", job="assistant"
+	Scopes     map[string]string   `yaml:"scopes,omitempty"`     // by profile, where it lives under other labels than the service
 	Logs       string              `yaml:"logs,omitempty"`       // LogQL selector: {namespace="prod"}
 	Window     sources.Duration    `yaml:"window,omitempty"`     // what one value looks back over; 5m, never under four scrapes
 	Thresholds map[string]Limits   `yaml:"thresholds,omitempty"` // by signal
@@ -76,6 +77,15 @@ func newService(name string, cfg Service) (*service, error) {
 		}
 		return fmt.Errorf("%s: no such signal; the signals are %s", at(part, id), strings.Join(slices.Sorted(maps.Keys(byID)), ", "))
 	}
+	for _, profile := range slices.Sorted(maps.Keys(cfg.Scopes)) {
+		if _, ok := profileNamed(profile); !ok {
+			var names []string
+			for _, p := range Profiles() {
+				names = append(names, p.Name)
+			}
+			return nil, fmt.Errorf("%s: no such profile; the profiles are %s", at("scopes", profile), strings.Join(names, ", "))
+		}
+	}
 	for _, id := range slices.Sorted(maps.Keys(cfg.Thresholds)) {
 		if err := known("thresholds", id); err != nil {
 			return nil, err
@@ -122,6 +132,14 @@ func newService(name string, cfg Service) (*service, error) {
 		return nil, fmt.Errorf("services.%s.window: %s hides what happens now; use %s or less", name, w, maxWindow)
 	}
 	return s, nil
+}
+
+// scope are the matchers of a profile's series.
+func (s *service) scope(profile string) string {
+	if own, ok := s.Scopes[profile]; ok {
+		return own
+	}
+	return s.Scope
 }
 
 func (s *service) signal(id string) *Signal {

@@ -3,7 +3,9 @@ package signal
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,10 +15,10 @@ import (
 // exposure is what a service exposes: which metrics exist, which dialect is
 // spoken, how often it is scraped. It is looked at about once a minute.
 type exposure struct {
-	names   map[string]bool
-	looked  time.Time // wall
-	seen    time.Time // the service's time then
-	dialect string    // which otel-genai to read when both exist; empty when at most one does
+	names   map[string]map[string]bool // by profile, of those that were recognised
+	looked  time.Time                  // wall
+	seen    time.Time                  // the service's time then
+	dialect string                     // which otel-genai to read when both exist; empty when at most one does
 	warning string
 	scrape  time.Duration
 	top     map[string]topBound
@@ -44,8 +46,28 @@ func (x *exposure) recent(wall, now time.Time) bool {
 	return passed < lookAtMost || now.Sub(x.seen) < lookEvery
 }
 
-// has tells whether a metric exists.
-func (x *exposure) has(name string) bool { return x != nil && x.names[name] }
+// has tells which metrics exist under the scope of a profile that was recognised.
+func (x *exposure) has(profile string) func(name string) bool {
+	if x == nil {
+		return func(string) bool { return false }
+	}
+	names := x.names[profile]
+	return func(name string) bool { return names[name] }
+}
+
+// profiles are those that were recognised, in the order of Profiles.
+func (x *exposure) profiles() []string {
+	out := []string{}
+	if x == nil {
+		return out
+	}
+	for _, p := range Profiles() {
+		if x.names[p.Name] != nil {
+			out = append(out, p.Name)
+		}
+	}
+	return out
+}
 
 // window is the shortest that holds enough scrapes for a rate.
 func (x *exposure) window() time.Duration {
@@ -69,17 +91,25 @@ func (e *Evaluator) discover(ctx context.Context, r *run) (*exposure, error) {
 	if x != nil && x.recent(wall, r.e.deps.Clock.Now()) {
 		return x, nil
 	}
-	match := `{__name__=~"llmops_.+|gen_ai_.+"`
-	if r.svc.Scope != "" {
-		match += "," + r.svc.Scope
+	fresh := &exposure{names: map[string]map[string]bool{}, looked: wall, seen: e.deps.Clock.Now(), top: map[string]topBound{}}
+	under := map[string][]string{}
+	for _, p := range Profiles() {
+		under[r.svc.scope(p.Name)] = append(under[r.svc.scope(p.Name)], p.Name)
 	}
-	names, err := e.deps.Prom.MetricNames(ctx, match+"}")
-	if err != nil {
-		return x, err
-	}
-	fresh := &exposure{names: make(map[string]bool, len(names)), looked: wall, seen: e.deps.Clock.Now(), top: map[string]topBound{}}
-	for _, n := range names {
-		fresh.names[n] = true
+	for _, scope := range slices.Sorted(maps.Keys(under)) {
+		names, err := e.deps.Prom.MetricNames(ctx, NamesMatch(scope))
+		if err != nil {
+			return x, err
+		}
+		set := make(map[string]bool, len(names))
+		for _, n := range names {
+			set[n] = true
+		}
+		for _, p := range Recognise(names) {
+			if slices.Contains(under[scope], p) {
+				fresh.names[p] = set
+			}
+		}
 	}
 	if x != nil {
 		e.mu.Lock()
@@ -103,19 +133,19 @@ func (e *Evaluator) discover(ctx context.Context, r *run) (*exposure, error) {
 // that carries more, the newer one when they carry the same. Adding them would
 // count a call that is instrumented twice two times.
 func (e *Evaluator) pickDialect(ctx context.Context, r *run, x *exposure) {
-	old, _ := resolve(rate(otelCount, inference), x.has)
-	recent, _ := resolve(rate(otel0Count, ""), x.has)
+	old, _ := resolve(rate(otelCount, inference), x.has(OTelGenAI))
+	recent, _ := resolve(rate(otel0Count, ""), x.has(OTelGenAI0))
 	if old == "" || recent == "" {
 		return
 	}
-	per := func(expr string) float64 {
-		s, _, err := e.deps.Prom.Query(ctx, expand(expr, r.svc.Scope, 3*defaultWindow, ""), r.now)
+	per := func(profile, expr string) float64 {
+		s, _, err := e.deps.Prom.Query(ctx, expand(expr, r.svc.scope(profile), 3*defaultWindow, ""), r.now)
 		if err != nil || len(s) == 0 || len(s[0].Points) == 0 || math.IsNaN(s[0].Points[0].V) {
 			return 0
 		}
 		return s[0].Points[0].V
 	}
-	a, b := per(old), per(recent)
+	a, b := per(OTelGenAI, old), per(OTelGenAI0, recent)
 	x.dialect = OTelGenAI0
 	left, kept, other := a, b, OTelGenAI
 	if a > 1.01*b {
@@ -127,30 +157,35 @@ func (e *Evaluator) pickDialect(ctx context.Context, r *run, x *exposure) {
 
 // measureScrape counts the samples of a metric that always moves.
 func (e *Evaluator) measureScrape(ctx context.Context, r *run, x *exposure) {
-	for _, name := range []string{"llmops_requests_total", otelCount, otel0Count} {
-		if !x.has(name) {
+	for _, p := range Profiles() {
+		if p.Pulse == "" {
 			continue
 		}
-		s, _, err := e.deps.Prom.Query(ctx, expand(`max(count_over_time(`+name+`{$scope}[`+promDuration(scrapeProbe)+`]))`, r.svc.Scope, 0, ""), r.now)
+		expr, missing := resolve(`max(count_over_time(`+p.Pulse+`{$scope}[`+promDuration(scrapeProbe)+`]))`, x.has(p.Name))
+		if missing != "" {
+			continue
+		}
+		s, _, err := e.deps.Prom.Query(ctx, expand(expr, r.svc.scope(p.Name), 0, ""), r.now)
 		if err == nil && len(s) > 0 && len(s[0].Points) > 0 {
 			if n := s[0].Points[0].V; n >= 2 {
-				x.scrape = (scrapeProbe / time.Duration(n)).Round(time.Second)
+				// What is scraped most rarely decides: one window serves all of a service.
+				x.scrape = max(x.scrape, (scrapeProbe / time.Duration(n)).Round(time.Second))
 			}
 		}
-		return
 	}
 }
 
-// holds tells whether a profile may be read.
+// holds tells whether a profile was recognised and may be read.
 func (x *exposure) holds(profile string) bool {
-	if x.dialect == "" || profile != OTelGenAI && profile != OTelGenAI0 {
-		return true
+	if x == nil || x.names[profile] == nil {
+		return false
 	}
-	return profile == x.dialect
+	return x.dialect == "" || profile != OTelGenAI && profile != OTelGenAI0 || profile == x.dialect
 }
 
-// topBucket returns the largest finite bound of a histogram, or NaN.
-func (r *run) topBucket(ctx context.Context, bucket string) float64 {
+// topBucket returns the largest finite bound of a source's histogram, or NaN.
+func (r *run) topBucket(ctx context.Context, src *Source) float64 {
+	bucket := src.Bucket
 	wall := r.e.deps.Clock.Wall()
 	r.e.mu.Lock()
 	b, ok := r.seen.top[bucket]
@@ -158,11 +193,11 @@ func (r *run) topBucket(ctx context.Context, bucket string) float64 {
 	if ok && wall.Sub(b.looked) < boundsEvery {
 		return b.le
 	}
-	expr, missing := resolve(bounds(bucket), r.seen.has)
+	expr, missing := resolve(bounds(bucket), r.seen.has(src.Profile))
 	if missing != "" {
 		return math.NaN()
 	}
-	series, _, err := r.e.deps.Prom.Query(ctx, expand(expr, r.svc.Scope, r.window, ""), r.now)
+	series, _, err := r.e.deps.Prom.Query(ctx, expand(expr, r.svc.scope(src.Profile), r.window, ""), r.now)
 	if err != nil {
 		return math.NaN()
 	}

@@ -156,7 +156,7 @@ func (e *Evaluator) Snapshot(ctx context.Context, service string, view sources.V
 	if err != nil {
 		return nil, err
 	}
-	snap := &Snapshot{Service: service, At: r.now, View: view, Window: r.window, Readings: make([]sources.Reading, len(r.svc.signals))}
+	snap := &Snapshot{Service: service, At: r.now, View: view, Window: r.window, Profiles: r.seen.profiles(), Readings: make([]sources.Reading, len(r.svc.signals))}
 
 	var timeline manifest.Timeline
 	var timelineErr error

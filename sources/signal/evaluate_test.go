@@ -424,7 +424,7 @@ func TestPricesMakeCostOfTokens(t *testing.T) {
 	tokens := func(model, kind string, v float64) fakeSeries {
 		return fakeSeries{map[string]string{"gen_ai_response_model": model, "gen_ai_token_type": kind}, flat(v)}
 	}
-	p := exposing("gen_ai_client_token_usage_sum").on(`token_usage_sum`,
+	p := exposing("gen_ai_client_token_usage_sum", otelCount).on(`token_usage_sum`,
 		tokens("gpt-4.1-2026-04-14", "input", 1000), tokens("gpt-4.1-2026-04-14", "output", 100), tokens("mystery", "input", 5))
 	e := evaluator(t, Deps{Prom: p, Prices: map[string]Price{"gpt-4.1": {Input: 2e-6, Output: 8e-6}, "gpt-4": {Input: 1}}}, Service{})
 	r := reading(t, snapshot(t, e), "spend_rate")

@@ -7,6 +7,11 @@ func health() []Signal {
 	requests := rate("llmops_requests_total", "")
 	otel := rate(otelCount, inference)
 	otel0 := rate(otel0Count, "")
+	litellm := rate(litellmRequests, "")
+	served := rate(litellmRequests, `status_code="200"`)
+	envoy := rate(envoyCount, answers)
+	vllm := rate(vllmRequests, "")
+	http := rateAll("http_requests_total", vllmAPI)
 	slow := []sources.Component{sources.Model, sources.Index, sources.Tools, sources.Prompt}
 	latency := func(id, label, q string, row int) Signal {
 		return Signal{
@@ -15,6 +20,9 @@ func health() []Signal {
 				quantile(LLMOps, q, "llmops_request_seconds", ""),
 				quantile(OTelGenAI, q, "gen_ai_client_operation_duration_seconds", inference),
 				quantile(OTelGenAI0, q, "gen_ai_client_inference_duration_seconds", ""),
+				quantile(LiteLLM, q, "litellm_request_total_latency_metric", ""),
+				quantile(EnvoyAI, q, "gen_ai_server_request_duration_seconds", answers),
+				quantile(VLLM, q, "vllm:e2e_request_latency_seconds", ""),
 			},
 			Rows:   rowQuantile(func(b *sources.RequestBucket) sources.Num { return b.Latency[row] }),
 			Rise:   Relative{Watch: 1.5, Bad: 3, By: 0.3},
@@ -29,7 +37,10 @@ func health() []Signal {
 	return []Signal{
 		{
 			ID: "req_rate", Label: "requests", Name: "request volume", Pane: sources.HealthPane, Unit: sources.PerSecond, Direction: sources.BothWorse,
-			From: []Source{plain(LLMOps, requests), plain(OTelGenAI, otel), plain(OTelGenAI0, otel0)},
+			From: []Source{
+				plain(LLMOps, requests), plain(OTelGenAI, otel), plain(OTelGenAI0, otel0),
+				plain(LiteLLM, litellm), plain(EnvoyAI, envoy), plain(VLLM, vllm),
+			},
 			Rows: func(b *sources.RequestBucket, secs float64) []sources.Part {
 				return one(float64(b.N)/secs, float64(b.N))
 			},
@@ -43,6 +54,10 @@ func health() []Signal {
 				share(LLMOps, rate("llmops_requests_total", `outcome="error"`), requests),
 				share(OTelGenAI, rate(otelCount, inference+`,error_type!=""`), otel),
 				share(OTelGenAI0, rate(otel0Count, `error_type!=""`), otel0),
+				sparse(share(LiteLLM, rate(litellmFailed, ""), litellm), litellmFailed),
+				share(EnvoyAI, rate(envoyCount, answers+`,error_type!=""`), envoy),
+				// The engine counts what it finished; what failed only its HTTP layer tells.
+				share(VLLM, rateAll("http_requests_total", vllmAPI+`,status=~"5.."`), http),
 			},
 			Rows:   rowShare(func(b *sources.RequestBucket) (float64, float64) { return float64(b.Errors), float64(b.N) }),
 			Limits: sources.Threshold{Watch: 0.02, Bad: 0.05},
@@ -56,6 +71,14 @@ func health() []Signal {
 				vector(LLMOps, "error_type", errorsByType("llmops_requests_total", `outcome="error"`, "")),
 				vector(OTelGenAI, "error_type", errorsByType(otelCount, inference+`,error_type!=""`, inference)),
 				vector(OTelGenAI0, "error_type", errorsByType(otel0Count, `error_type!=""`, "")),
+				sparse(vector(LiteLLM, "error", `label_join(`+rateBy("exception_status, exception_class", litellmFailed, "")+
+					`, "error", " ", "exception_status", "exception_class") or 0 * `+litellm), litellmFailed),
+				vector(VLLM, "error", vllmErrors(`sum by (status) (rate(`+selector("http_requests_total", vllmAPI+`,status!~"2.."`)+`[$window]))`, "HTTP $1", "status")+
+					// An error of the engine is an HTTP error too; a client that went away is none.
+					` or `+vllmErrors(`sum by (finished_reason) (rate(`+selector(vllmRequests, `finished_reason="abort"`)+`[$window]))`, "$1", "finished_reason")+
+					` or 0 * `+rateAll(vllmRequests, "")),
+				vector(VLLM, "error", vllmErrors(`sum by (finished_reason) (rate(`+selector(vllmRequests, `finished_reason=~"abort|error"`)+`[$window]))`, "$1", "finished_reason")+
+					` or 0 * `+rateAll(vllmRequests, "")),
 			},
 			Rows:   rowErrors,
 			Rise:   Relative{Watch: 3, By: 0.5},
@@ -70,7 +93,11 @@ func health() []Signal {
 			From: []Source{
 				quantile(LLMOps, "0.95", "llmops_ttft_seconds", ""),
 				quantile(OTelGenAI, "0.95", "gen_ai_client_operation_time_to_first_chunk_seconds", ""),
+				ofService(quantile(OTelGenAI, "0.95", "gen_ai_server_time_to_first_token_seconds", `gen_ai_original_model=""`)),
 				quantile(OTelGenAI0, "0.95", "gen_ai_client_inference_time_to_first_chunk_seconds", ""),
+				quantile(LiteLLM, "0.95", "litellm_llm_api_time_to_first_token_metric", ""),
+				quantile(EnvoyAI, "0.95", "gen_ai_server_time_to_first_token_seconds", ""),
+				quantile(VLLM, "0.95", "vllm:time_to_first_token_seconds", ""),
 			},
 			Rows:   rowQuantile(func(b *sources.RequestBucket) sources.Num { return b.TTFT[1] }),
 			Limits: sources.Threshold{Watch: 5, Bad: 15},
@@ -83,17 +110,29 @@ func health() []Signal {
 			From: []Source{
 				// Cached tokens are part of the input: adding them would count them twice.
 				{Profile: LLMOps, Query: rate("llmops_tokens_total", `kind=~"input|output"`) + ` / ` + requests, N: requests},
-				{
+				ofService(Source{
 					Profile: OTelGenAI,
-					Query: rate("gen_ai_client_token_usage_sum", inference+`,gen_ai_token_type=~"input|output"`) + ` / ` +
-						rate("gen_ai_client_token_usage_count", inference+`,gen_ai_token_type="input"`),
-					N: rate("gen_ai_client_token_usage_count", inference+`,gen_ai_token_type="input"`),
-				},
+					Query: rate("gen_ai_client_token_usage_sum", byService+`,gen_ai_token_type=~"input|output"`) + ` / ` +
+						rate("gen_ai_client_token_usage_count", byService+`,gen_ai_token_type="input"`),
+					N: rate("gen_ai_client_token_usage_count", byService+`,gen_ai_token_type="input"`),
+				}),
 				{
 					Profile: OTelGenAI0,
 					Query: `(` + rate("gen_ai_client_inference_usage_input_tokens_total", "") + ` + ` +
 						rate("gen_ai_client_inference_usage_output_tokens_total", "") + `) / ` + otel0,
 					N: otel0,
+				},
+				{Profile: LiteLLM, Query: rate("litellm_total_tokens_metric_total", "") + ` / ` + served, N: served},
+				{
+					Profile: EnvoyAI,
+					Query: rate("gen_ai_client_token_usage_sum", byGateway+`,`+answers+`,gen_ai_token_type=~"input|output"`) + ` / ` +
+						rate(envoyCount, answers+`,error_type=""`),
+					N: rate(envoyCount, answers+`,error_type=""`),
+				},
+				{
+					Profile: VLLM,
+					Query:   `(` + rate("vllm:prompt_tokens_total", "") + ` + ` + rate("vllm:generation_tokens_total", "") + `) / ` + vllm,
+					N:       vllm,
 				},
 			},
 			Rows: rowMean(func(b *sources.RequestBucket) (float64, float64) {
@@ -106,7 +145,10 @@ func health() []Signal {
 		},
 		{
 			ID: "length_cutoff", Label: "cut off", Name: "answers cut off by the token limit", Pane: sources.HealthPane, Unit: sources.Ratio, Direction: sources.HigherWorse,
-			From:   []Source{share(LLMOps, rate("llmops_finish_total", `reason="length"`), rate("llmops_finish_total", ""))},
+			From: []Source{
+				share(LLMOps, rate("llmops_finish_total", `reason="length"`), rate("llmops_finish_total", "")),
+				share(VLLM, rate(vllmRequests, `finished_reason="length"`), vllm),
+			},
 			Rows:   rowShare(func(b *sources.RequestBucket) (float64, float64) { return float64(b.CutOff), float64(b.N) }),
 			Limits: sources.Threshold{Watch: 0.05, Bad: 0.15},
 			Rise:   Relative{Watch: 1.5, Bad: 4, By: 0.01},
@@ -117,9 +159,16 @@ func health() []Signal {
 			ID: "cost_per_req", Label: "cost/req", Name: "cost per request", Family: "spend", Pane: sources.HealthPane, Unit: sources.USD, Direction: sources.HigherWorse,
 			From: []Source{
 				{Profile: LLMOps, Query: rate("llmops_cost_usd_total", "") + ` / ` + requests, N: requests},
-				{Profile: LLMOps, Priced: true, Query: perRequest(llmopsTokens(), "model, kind", requests), N: requests},
-				{Profile: OTelGenAI, Priced: true, Query: perRequest(tokensByModel(OTelGenAI), "gen_ai_response_model, gen_ai_token_type", otel), N: otel},
+				{
+					Profile: OTelGenAI, Query: rate("gen_ai_usage_cost_USD_sum", "") + ` / ` + rate("gen_ai_usage_cost_USD_count", ""),
+					N: rate("gen_ai_usage_cost_USD_count", ""),
+				},
+				{Profile: LiteLLM, Query: rate("litellm_spend_metric_total", "") + ` / ` + served, N: served},
+				{Profile: LLMOps, Priced: true, Query: perRequest(tokensByModel(LLMOps), "model, kind", requests), N: requests},
+				ofService(Source{Profile: OTelGenAI, Priced: true, Query: perRequest(tokensByModel(OTelGenAI), "gen_ai_response_model, gen_ai_token_type", otel), N: otel}),
 				{Profile: OTelGenAI0, Priced: true, Query: perRequest(tokensByModel(OTelGenAI0), "gen_ai_response_model, gen_ai_token_type", otel0), N: otel0},
+				{Profile: EnvoyAI, Priced: true, Query: perRequest(tokensByModel(EnvoyAI), "gen_ai_response_model, gen_ai_token_type", envoy), N: envoy},
+				{Profile: VLLM, Priced: true, Query: perRequest(tokensByModel(VLLM), "model_name, kind", vllm), N: vllm},
 			},
 			Rows:     rowMean(func(b *sources.RequestBucket) (float64, float64) { return b.CostUSD, float64(b.WithCost) }),
 			RowsLack: costless,
@@ -129,7 +178,10 @@ func health() []Signal {
 		},
 		{
 			ID: "fallback_rate", Label: "fallback", Name: "answers by a fallback model", Pane: sources.HealthPane, Unit: sources.Ratio, Direction: sources.HigherWorse,
-			From: []Source{share(LLMOps, `sum(rate(llmops_fallback_total{$scope}[$window]))`, `sum(rate(llmops_requests_total{$scope}[$window]))`)},
+			From: []Source{
+				share(LLMOps, `sum(rate(llmops_fallback_total{$scope}[$window]))`, `sum(rate(llmops_requests_total{$scope}[$window]))`),
+				sparse(share(LiteLLM, rate("litellm_deployment_successful_fallbacks_total", ""), litellm), "litellm_deployment_successful_fallbacks_total"),
+			},
 			Rows: rowShare(func(b *sources.RequestBucket) (float64, float64) { return float64(b.Fallbacks), float64(b.N) }),
 
 			Limits: sources.Threshold{Watch: 0.05, Bad: 0.25},
@@ -145,7 +197,11 @@ func health() []Signal {
 		},
 		{
 			ID: "queue_depth", Label: "queue", Name: "requests waiting", Family: "queue", Pane: sources.HealthPane, Unit: sources.Count, Direction: sources.HigherWorse,
-			From:   []Source{plain(LLMOps, `sum(llmops_queue_depth{$scope})`)},
+			From: []Source{
+				plain(LLMOps, `sum(llmops_queue_depth{$scope})`),
+				plain(LiteLLM, `sum(litellm_admission_queued_requests{$scope})`),
+				plain(VLLM, `sum(vllm:num_requests_waiting{$scope})`),
+			},
 			Rise:   Relative{Watch: 3, Bad: 10, By: 20},
 			Causes: slow,
 		},
@@ -154,7 +210,7 @@ func health() []Signal {
 			From: []Source{{
 				Profile: LLMOps, Query: `histogram_quantile(0.95, sum by (le) (rate(llmops_queue_wait_seconds_bucket{$scope}[$window])))`,
 				N: `sum(rate(llmops_queue_wait_seconds_count{$scope}[$window]))`, Bucket: `llmops_queue_wait_seconds_bucket{$scope}`,
-			}},
+			}, quantile(LiteLLM, "0.95", "litellm_request_queue_time_seconds", ""), quantile(VLLM, "0.95", "vllm:request_queue_time_seconds", "")},
 			Limits: sources.Threshold{Watch: 2, Bad: 10},
 			Rise:   Relative{Watch: 3, By: 0.5},
 			Least:  Least{N: 50},
@@ -162,7 +218,11 @@ func health() []Signal {
 		},
 		{
 			ID: "queue_drops", Label: "queue drops", Name: "requests dropped by the queue", Family: "queue", Pane: sources.HealthPane, Unit: sources.PerSecond, Direction: sources.HigherWorse,
-			From:   []Source{plain(LLMOps, `sum(rate(llmops_queue_dropped_total{$scope}[$window]))`)},
+			From: []Source{
+				plain(LLMOps, `sum(rate(llmops_queue_dropped_total{$scope}[$window]))`),
+				plain(LiteLLM, `sum(rate(litellm_admission_rejected_requests_total{$scope}[$window]))`),
+				plain(VLLM, `sum(rate(vllm:admission_rejections_total{$scope}[$window]))`),
+			},
 			Limits: sources.Threshold{Watch: 0.05, Bad: 0.5},
 			Least:  Least{K: 5},
 			Causes: slow,
@@ -174,6 +234,11 @@ func health() []Signal {
 // error it is one unnamed zero, so that "none" differs from "not known".
 func errorsByType(metric, failed, all string) string {
 	return rateBy("error_type", metric, failed) + ` or 0 * ` + rate(metric, all)
+}
+
+// vllmErrors names the parts of a vector after one of its labels.
+func vllmErrors(expr, as, label string) string {
+	return `label_replace(` + expr + `, "error", "` + as + `", "` + label + `", "(.*)")`
 }
 
 // perRequest divides a per-model vector by the one number of requests.

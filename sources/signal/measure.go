@@ -40,17 +40,46 @@ type part struct {
 }
 
 // errNotExposed: the source does not carry the signal.
-type errNotExposed struct{ missing string }
+type errNotExposed struct {
+	missing string
+	near    nearness
+}
 
 func (e errNotExposed) Error() string { return "no " + e.missing }
 
+// nearness is how close the service comes to exposing a signal.
+type nearness int
+
+const (
+	elsewhere nearness = iota // in a profile that the service does not have
+	within                    // in a profile that it has
+	mendable                  // it is all there but for a line of configuration
+)
+
+// or keeps the more telling of two: what is nearer, among equals the first.
+func (e errNotExposed) or(other errNotExposed) errNotExposed {
+	if e.missing == "" || other.near > e.near {
+		return other
+	}
+	return e
+}
+
+func lacking(format string, args ...any) errNotExposed {
+	return errNotExposed{missing: fmt.Sprintf(format, args...)}
+}
+
 // measure asks the providers of a signal in their order; the first that answers wins.
 func (r *run) measure(ctx context.Context, sig *Signal) (measured, error) {
-	if sig.Compute != nil {
-		return sig.Compute(ctx, r)
-	}
 	var failure error
-	missing := ""
+	var missing errNotExposed
+	if sig.Compute != nil {
+		m, err := sig.Compute(ctx, r)
+		var none errNotExposed
+		if len(sig.From) == 0 || !errors.As(err, &none) {
+			return m, err
+		}
+		missing = none
+	}
 	for i := range sig.From {
 		m, err := r.metric(ctx, sig, &sig.From[i], "")
 		if err == nil {
@@ -59,7 +88,7 @@ func (r *run) measure(ctx context.Context, sig *Signal) (measured, error) {
 		var none errNotExposed
 		switch {
 		case errors.As(err, &none):
-			missing = cmp.Or(missing, none.missing)
+			missing = missing.or(none)
 		case failure == nil || unreachable(err):
 			failure = err
 		}
@@ -81,7 +110,7 @@ func (r *run) measure(ctx context.Context, sig *Signal) (measured, error) {
 	if failure != nil {
 		return measured{}, failure
 	}
-	return measured{}, errNotExposed{cmp.Or(missing, "source for it in this service")}
+	return measured{}, missing.or(lacking("source for it in this service"))
 }
 
 // firstFailure keeps the first error that is more than "does not carry it".
@@ -104,16 +133,13 @@ func (r *run) instead(m measured, failure error) measured {
 // metric reads one PromQL source, whole or split by a version label.
 func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (measured, error) {
 	if r.e.deps.Prom == nil {
-		return measured{}, errNotExposed{"Prometheus configured"}
+		return measured{}, errNotExposed{missing: "Prometheus configured"}
 	}
 	if r.failed != nil {
 		return measured{}, r.failed
 	}
 	if err := r.down.open(); err != nil {
 		return measured{}, err
-	}
-	if src.Priced && len(r.e.deps.Prices) == 0 {
-		return measured{}, errNotExposed{"cost metric and no prices in the configuration"}
 	}
 	query, count := src.Query, src.N
 	if by != "" && src.Part != "" {
@@ -122,25 +148,32 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 		count = strings.ReplaceAll(count, src.Part+", $by", "$by")
 	}
 	if src.Profile != Override {
-		if !r.seen.holds(src.Profile) {
-			return measured{}, errNotExposed{src.Profile + " chosen"}
-		}
 		var missing string
-		if query, missing = resolve(query, r.seen.has); missing != "" {
-			return measured{}, errNotExposed{missing}
+		query, missing = resolve(query, r.seen.has(src.Profile), src.Sparse...)
+		switch {
+		case missing != "" && r.seen.holds(src.Profile):
+			return measured{}, errNotExposed{missing, within}
+		case missing != "":
+			return measured{}, errNotExposed{missing: missing}
+		case !r.seen.holds(src.Profile):
+			return measured{}, lacking("%s: %s is read instead", src.Profile, r.seen.dialect)
 		}
-		count, _ = resolve(count, r.seen.has)
+		if src.Priced && len(r.e.deps.Prices) == 0 {
+			return measured{}, errNotExposed{"cost metric and no prices in the configuration", mendable}
+		}
+		count, _ = resolve(count, r.seen.has(src.Profile), src.Sparse...)
 	}
 	label := splitLabel(src.Profile, by)
 	if by != "" && (label == "" || !strings.Contains(query, "$by")) {
-		return measured{}, errNotExposed{by + " label on " + strings.Join(metrics(query), ", ")}
+		return measured{}, errNotExposed{by + " label on " + strings.Join(metrics(query), ", "), within}
 	}
 	window := max(r.window, sig.Window)
-	expr := expand(query, r.svc.Scope, window, label)
+	scope := r.svc.scope(src.Profile)
+	expr := expand(query, scope, window, label)
 	if by != "" && count != "" && sig.Least.N > 0 {
 		// The last few requests of a version that goes out of use are no proportion:
 		// where too few events stand behind a side of a split, it has a gap.
-		expr = fmt.Sprintf("(%s) and (%s) * %g >= %g", expr, expand(count, r.svc.Scope, window, label), window.Seconds(), sig.Least.N)
+		expr = fmt.Sprintf("(%s) and (%s) * %g >= %g", expr, expand(count, scope, window, label), window.Seconds(), sig.Least.N)
 	}
 	series, facts, err := r.e.metrics.Range(ctx, expr, r.start, r.end, r.step)
 	r.down.note(err)
@@ -161,9 +194,10 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 		series = extend(series, newest(recent, at))
 	}
 	m := measured{
-		prov:  sources.Provenance{Provider: "prometheus", Profile: src.Profile, Query: expr},
-		facts: facts,
-		basis: basis{expr: expr, src: src},
+		prov:   sources.Provenance{Provider: "prometheus", Profile: src.Profile, Query: expr},
+		facts:  facts,
+		basis:  basis{expr: expr, src: src},
+		detail: src.Note,
 	}
 	m.facts.Source = "prometheus"
 	if r.seen != nil && r.seen.warning != "" && src.Profile == r.seen.dialect {
@@ -179,8 +213,11 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 	if len(unpriced) > 0 {
 		m.facts.Partial = "no price for " + strings.Join(unpriced, ", ") + "; add it under prices"
 		if len(m.parts) == 0 {
-			return measured{}, errNotExposed{"price for " + strings.Join(unpriced, ", ")}
+			return measured{}, errNotExposed{"price for " + strings.Join(unpriced, ", "), mendable}
 		}
+	}
+	if src.Shy != "" && len(series) == 0 {
+		return measured{}, errNotExposed{src.Shy, within}
 	}
 	settle(m.parts, at, r.step)
 	if recent != nil {
@@ -193,7 +230,7 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 		}
 	}
 	if count != "" {
-		r.count(ctx, m.parts, expand(count, r.svc.Scope, window, label), name, at, window)
+		r.count(ctx, m.parts, expand(count, scope, window, label), name, at, window)
 	}
 	m.facts.At = newestOf(m.parts)
 	if !slices.ContainsFunc(m.parts, func(p part) bool { return p.known }) {
@@ -206,7 +243,7 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 	}
 	if src.Bucket != "" && by == "" && len(m.parts) == 1 && m.parts[0].known {
 		// The quantile of a value above every bound is the top bound itself: say "at least".
-		m.atLeast = m.parts[0].value >= r.topBucket(ctx, src.Bucket)
+		m.atLeast = m.parts[0].value >= r.topBucket(ctx, src)/cmp.Or(src.Per, 1)
 	}
 	return m, nil
 }
@@ -313,7 +350,7 @@ func (r *run) fold(series []sources.Series, src *Source, name string, apart bool
 
 // price looks up what a token of a series costs.
 func (r *run) price(labels map[string]string) (usd float64, model string, ok bool) {
-	model = cmp.Or(labels["gen_ai_response_model"], labels["model"])
+	model = cmp.Or(labels["gen_ai_response_model"], labels["model"], labels["model_name"])
 	kind := cmp.Or(labels["gen_ai_token_type"], labels["kind"])
 	p, ok := r.e.deps.Prices[model]
 	if !ok {

@@ -29,7 +29,7 @@ func (r *run) log(ctx context.Context, sig *Signal) (measured, error) {
 	until := r.e.silent[expr]
 	r.e.mu.Unlock()
 	if wall.Before(until) {
-		return measured{}, errNotExposed{"log line that tells"}
+		return measured{}, errNotExposed{missing: "log line that tells"}
 	}
 	step := max(r.step, logStep)
 	newest, facts, err := r.e.deps.Logs.Instant(ctx, expr, r.now)
@@ -40,7 +40,7 @@ func (r *run) log(ctx context.Context, sig *Signal) (measured, error) {
 		r.e.mu.Lock()
 		r.e.silent[expr] = wall.Add(logSilent)
 		r.e.mu.Unlock()
-		return measured{}, errNotExposed{"log line that tells"}
+		return measured{}, errNotExposed{missing: "log line that tells"}
 	}
 	if len(newest) == 0 {
 		return quiet()

@@ -133,7 +133,7 @@ func (r *run) row(ctx context.Context, sig *Signal, by sources.Component) (measu
 		put(&a.now[i], r.now, window.Seconds(), true)
 	}
 	if rows == 0 || len(order) == 0 {
-		return measured{}, errNotExposed{"request row that tells"}
+		return measured{}, errNotExposed{missing: "request row that tells"}
 	}
 	slices.Sort(order)
 	for _, name := range order {

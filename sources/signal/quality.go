@@ -21,7 +21,15 @@ func quality() []Signal {
 	return []Signal{
 		{
 			ID: "schema_fail", Label: "schema fail", Name: "schema failures", Pane: sources.QualityPane, Unit: sources.Ratio, Direction: sources.HigherWorse,
-			From:   []Source{share(LLMOps, rate("llmops_validation_total", `result="fail"`), rate("llmops_validation_total", ""))},
+			From: []Source{
+				share(LLMOps, rate("llmops_validation_total", `result="fail"`), rate("llmops_validation_total", "")),
+				// The gateway validates only where told to, and does not tell where: zero
+				// failures and no validation look the same until the first failure.
+				{
+					Profile: LiteLLM, Query: rate(litellmFailed, `exception_class=~".*JSONSchemaValidationError"`) + ` / ` + rate(litellmRequests, ""),
+					N: rate(litellmRequests, ""), Shy: "schema validation failure seen by LiteLLM",
+				},
+			},
 			LogQL:  schemaFailLogs,
 			Rows:   rowShare(func(b *sources.RequestBucket) (float64, float64) { return pair(b.Schema, 1) }),
 			Limits: sources.Threshold{Watch: 0.03, Bad: 0.05},

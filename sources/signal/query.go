@@ -1,7 +1,9 @@
 package signal
 
 import (
+	"cmp"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,18 +35,18 @@ func Queries(cfg Service) ([]NamedQuery, error) {
 				if by != "" && (label == "" || !strings.Contains(src.Query, "$by")) {
 					continue
 				}
-				add(sig.ID, src.Profile, expand(src.Query, cfg.Scope, w, label))
-				add(sig.ID, src.Profile, expand(src.N, cfg.Scope, w, label))
+				add(sig.ID, src.Profile, expand(src.Query, s.scope(src.Profile), w, label))
+				add(sig.ID, src.Profile, expand(src.N, s.scope(src.Profile), w, label))
 			}
 			if src.Bucket != "" {
-				add(sig.ID, src.Profile, expand(bounds(src.Bucket), cfg.Scope, w, ""))
+				add(sig.ID, src.Profile, expand(bounds(src.Bucket), s.scope(src.Profile), w, ""))
 			}
 		}
 	}
 	for _, src := range spendSources() {
-		add("spend_today", src.Profile, expand(ledgerQuery(src), cfg.Scope, ledgerStep, ""))
+		add("spend_today", src.Profile, expand(ledgerQuery(src), s.scope(src.Profile), ledgerStep, ""))
 	}
-	add("budget_used", LLMOps, expand(budgetQuery, cfg.Scope, 0, ""))
+	add("budget_used", LLMOps, expand(budgetQuery, s.scope(LLMOps), 0, ""))
 	return out, nil
 }
 
@@ -79,31 +81,39 @@ func promDuration(d time.Duration) string {
 	return strconv.Itoa(int(d/time.Second)) + "s"
 }
 
-// splitLabel is the label under which a profile keeps a version; empty when it has none.
-func splitLabel(profile, by string) string {
-	if by == "" || profile == LLMOps || profile == Override {
-		return by
-	}
-	if by == "model" {
-		return "gen_ai_response_model"
-	}
-	return ""
-}
-
 var metricName = regexp.MustCompile(`([a-zA-Z_:][a-zA-Z0-9_:]*)\{`)
 
-// metrics returns the metric names that an expression of the catalogue selects.
+// metrics returns the metric names that an expression of the catalogue selects, each once.
 func metrics(expr string) []string {
 	var out []string
 	for _, m := range metricName.FindAllStringSubmatch(expr, -1) {
-		out = append(out, m[1])
+		if !slices.Contains(out, m[1]) {
+			out = append(out, m[1])
+		}
 	}
 	return out
 }
 
 // otherNames are the names under which exporters write the same metric: without
-// unit and type suffixes, or with the unit of the early token histogram.
+// unit and type suffixes, with the unit of the early token histogram, with the
+// names of earlier versions, or under the prefix of what runs the system.
 func otherNames(name string) []string {
+	var out []string
+	if base, ok := strings.CutPrefix(name, "vllm:"); ok {
+		bases := []string{base}
+		switch {
+		case base == "kv_cache_usage_perc":
+			bases = append(bases, "gpu_cache_usage_perc")
+		case strings.HasPrefix(base, "prefix_cache_"):
+			bases = append(bases, "gpu_"+base)
+		}
+		for _, prefix := range []string{"vllm:", "ray_vllm:", "ray_vllm_"} {
+			for _, b := range bases {
+				out = append(out, prefix+b)
+			}
+		}
+		return out[1:]
+	}
 	if !strings.HasPrefix(name, "gen_ai_") {
 		return nil
 	}
@@ -113,12 +123,10 @@ func otherNames(name string) []string {
 			base, suffix = b, s
 		}
 	}
-	var out []string
-	if b, ok := strings.CutSuffix(base, "_seconds"); ok {
-		out = append(out, b+suffix)
-	}
-	if b, ok := strings.CutSuffix(base, "_total"); ok {
-		out = append(out, b)
+	for _, unit := range []string{"_seconds", "_total", "_USD"} {
+		if b, ok := strings.CutSuffix(base, unit); ok {
+			out = append(out, b+suffix)
+		}
 	}
 	if strings.HasSuffix(base, "token_usage") {
 		out = append(out, base+"_token"+suffix, base+"_tokens"+suffix)
@@ -127,25 +135,29 @@ func otherNames(name string) []string {
 }
 
 // resolve rewrites an expression to the metric names that exist. It reports
-// which metric is missing when one does not exist under any name.
-func resolve(expr string, exists func(string) bool) (string, string) {
+// which metric is missing when one does not exist under any name; of the sparse
+// ones any may be missing, but not all metrics of the expression.
+func resolve(expr string, exists func(string) bool, sparse ...string) (query, missing string) {
+	as := map[string]string{}
 	for _, name := range metrics(expr) {
-		if exists(name) {
-			continue
-		}
-		found := false
-		for _, other := range otherNames(name) {
-			if exists(other) {
-				expr = strings.ReplaceAll(expr, name+"{", other+"{")
-				found = true
-				break
-			}
-		}
-		if !found {
+		names := append([]string{name}, otherNames(name)...)
+		i := slices.IndexFunc(names, exists)
+		switch {
+		case i >= 0:
+			as[name] = names[i]
+		case !slices.Contains(sparse, name):
 			return "", name
+		default:
+			missing = cmp.Or(missing, name)
 		}
 	}
-	return expr, ""
+	if len(as) == 0 && missing != "" {
+		return "", missing
+	}
+	return metricName.ReplaceAllStringFunc(expr, func(m string) string {
+		name := strings.TrimSuffix(m, "{")
+		return cmp.Or(as[name], name) + "{"
+	}), ""
 }
 
 // bounds asks for the bucket bounds of a histogram.

@@ -11,7 +11,19 @@ func safety() []Signal {
 	return []Signal{
 		{
 			ID: "filter_trigger", Label: "filter trigger", Name: "content filter triggers", Pane: sources.SafetyPane, Unit: sources.Ratio, Direction: sources.HigherWorse,
-			From:   []Source{share(LLMOps, rate("llmops_filter_total", `action!="none"`), rate("llmops_filter_total", ""))},
+			From: []Source{
+				share(LLMOps, rate("llmops_filter_total", `action!="none"`), rate("llmops_filter_total", "")),
+				{
+					Profile: LiteLLM, Note: "blocked, or the guardrail failed: LiteLLM counts both as error",
+					Query: fraction(rateAll("litellm_guardrail_requests_total", `status=~"error|intervened"`), rateAll("litellm_guardrail_requests_total", "")),
+					N:     rateAll("litellm_guardrail_requests_total", ""),
+				},
+				{
+					Profile: LiteLLM, Note: "blocked by the provider", Shy: "content filter of a provider seen by LiteLLM",
+					Query: rate(litellmFailed, `exception_class=~".*ContentPolicyViolationError"`) + ` / ` + rate(litellmRequests, ""),
+					N:     rate(litellmRequests, ""),
+				},
+			},
 			Rows:   rowShare(func(b *sources.RequestBucket) (float64, float64) { return pair(b.Filters, 1) }),
 			Limits: sources.Threshold{Watch: 0.08, Bad: 0.15},
 			Rise:   Relative{Watch: 1.5, Bad: 3, By: 0.005},
@@ -30,7 +42,10 @@ func safety() []Signal {
 		},
 		{
 			ID: "unusual_query", Label: "top caller", Name: "share of the top caller", Pane: sources.SafetyPane, Unit: sources.Ratio, Direction: sources.HigherWorse,
-			From:   []Source{plain(LLMOps, `max(llmops_top_caller_ratio{$scope})`)},
+			From: []Source{
+				plain(LLMOps, `max(llmops_top_caller_ratio{$scope})`),
+				plain(LiteLLM, `max(sum by (hashed_api_key, end_user) (rate(`+selector(litellmRequests, "")+`[$window]))) / sum(rate(`+selector(litellmRequests, "")+`[$window]))`),
+			},
 			Limits: sources.Threshold{Watch: 0.25, Bad: 0.5},
 			Rise:   Relative{Watch: 2, Bad: 4, By: 0.05},
 			Causes: []sources.Component{sources.Policy, sources.Tools},
@@ -42,8 +57,10 @@ func safety() []Signal {
 					Profile: LLMOps, Query: `histogram_quantile(0.99, sum by (le) (rate(llmops_prompt_tokens_bucket{$scope}[$window])))`,
 					N: `sum(rate(llmops_prompt_tokens_count{$scope}[$window]))`, Bucket: `llmops_prompt_tokens_bucket{$scope}`,
 				},
-				quantile(OTelGenAI, "0.99", "gen_ai_client_token_usage", inference+`,gen_ai_token_type="input"`),
+				ofService(quantile(OTelGenAI, "0.99", "gen_ai_client_token_usage", byService+`,gen_ai_token_type="input"`)),
 				quantile(OTelGenAI0, "0.99", "gen_ai_client_inference_operation_input_tokens", ""),
+				quantile(EnvoyAI, "0.99", "gen_ai_client_token_usage", byGateway+`,`+answers+`,gen_ai_token_type="input"`),
+				quantile(VLLM, "0.99", "vllm:request_prompt_tokens", ""),
 			},
 			Rise:   Relative{Watch: 1.8, Bad: 4, By: 500},
 			Least:  Least{N: 100},
@@ -55,6 +72,8 @@ func safety() []Signal {
 				vector(LLMOps, "reason", `sum by (reason) (rate(llmops_access_denied_total{$scope}[$window]))`),
 				plain(OTelGenAI, rate(otelCount, denied)+` or 0 * `+rate(otelCount, "")),
 				plain(OTelGenAI0, rate(otel0Count, denied)+` or 0 * `+rate(otel0Count, "")),
+				sparse(vector(LiteLLM, "exception_status", rateBy("exception_status", litellmFailed, `exception_status=~"401|403|429"`)+
+					` or 0 * `+rate(litellmRequests, "")), litellmFailed),
 			},
 			Rows: func(b *sources.RequestBucket, secs float64) []sources.Part {
 				return one(float64(b.Denied)/secs, float64(b.N))

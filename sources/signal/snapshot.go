@@ -12,6 +12,7 @@ type Snapshot struct {
 	At       time.Time         `json:"at"` // service time that the snapshot shows
 	View     sources.View      `json:"-"`
 	Window   time.Duration     `json:"window_ns"` // what one reading looks back over
+	Profiles []string          `json:"profiles"`  // recognised from the metrics that exist, the one that is read first before the others
 	Readings []sources.Reading `json:"signals"`   // in catalogue order, every signal, always
 	Changes  []sources.Change  `json:"changes"`   // oldest first, within the view's range and the hour before
 	Live     sources.Manifest  `json:"manifest"`  // live at At, as far as known

@@ -58,13 +58,13 @@ func (r *run) spent(ctx context.Context, from time.Time, step time.Duration) (*l
 		if failure != nil {
 			return nil, failure
 		}
-		return nil, errNotExposed{"cost metric, and no prices for its tokens"}
+		return nil, errNotExposed{missing: "cost metric, and no prices for its tokens"}
 	})
 }
 
 func (r *run) ledgerOf(ctx context.Context, src Source, from time.Time, step time.Duration) (*ledger, error) {
 	if r.e.deps.Prom == nil {
-		return nil, errNotExposed{"Prometheus configured"}
+		return nil, errNotExposed{missing: "Prometheus configured"}
 	}
 	if r.failed != nil {
 		return nil, r.failed
@@ -72,20 +72,23 @@ func (r *run) ledgerOf(ctx context.Context, src Source, from time.Time, step tim
 	if err := r.down.open(); err != nil {
 		return nil, err
 	}
-	query, missing := resolve(ledgerQuery(src), r.seen.has)
+	query, missing := resolve(ledgerQuery(src), r.seen.has(src.Profile), src.Sparse...)
 	if missing != "" || !r.seen.holds(src.Profile) || src.Priced && len(r.e.deps.Prices) == 0 {
-		return nil, errNotExposed{missing}
+		return nil, errNotExposed{missing: missing}
 	}
-	expr := expand(query, r.svc.Scope, step, "")
+	expr := expand(query, r.svc.scope(src.Profile), step, "")
 	l := &ledger{from: from.Truncate(step), end: r.now.Truncate(step), step: step}
 	series, facts, err := r.e.metrics.Range(ctx, expr, l.from, l.end, step)
 	r.down.note(err)
 	if err != nil {
 		return nil, err
 	}
+	if src.Shy != "" && len(series) == 0 {
+		return nil, errNotExposed{src.Shy, within}
+	}
 	parts, unpriced := r.fold(series, &src, "", false)
 	if len(parts) == 0 && len(unpriced) > 0 {
-		return nil, errNotExposed{"price for " + strings.Join(unpriced, ", ")}
+		return nil, errNotExposed{"price for " + strings.Join(unpriced, ", "), mendable}
 	}
 	if len(unpriced) > 0 {
 		facts.Partial = "no price for " + strings.Join(unpriced, ", ") + "; add it under prices"
@@ -109,7 +112,7 @@ func (r *run) ledgerOfRows(ctx context.Context, from time.Time, step time.Durati
 		l.steps = append(l.steps, sources.Point{T: b.Start.Add(step), V: b.CostUSD})
 	}
 	if known == 0 {
-		return nil, errNotExposed{"request row with a cost"}
+		return nil, errNotExposed{missing: "request row with a cost"}
 	}
 	if l.facts.Partial == "" {
 		l.facts.Partial = costless(buckets)

@@ -52,9 +52,13 @@ func (r *run) split(ctx context.Context, sig *Signal, by string) (measured, erro
 		return measured{}, errors.New("it is about the service as a whole")
 	}
 	var failure error
+	var missing errNotExposed
 	for i := range sig.From {
 		m, err := r.metric(ctx, sig, &sig.From[i], by)
+		var none errNotExposed
 		switch {
+		case errors.As(err, &none):
+			missing = missing.or(none)
 		case err != nil && (failure == nil || unreachable(err)):
 			failure = err
 		case err == nil && (len(m.parts) != 1 || m.parts[0].name != ""):
@@ -66,12 +70,10 @@ func (r *run) split(ctx context.Context, sig *Signal, by string) (measured, erro
 		if err == nil {
 			return m, nil
 		}
-		if failure == nil {
-			failure = err
-		}
+		failure = firstFailure(failure, err)
 	}
 	if failure == nil {
-		failure = errNotExposed{by + " label on its metric"}
+		failure = missing.or(lacking("%s label on its metric", by))
 	}
 	return measured{}, failure
 }

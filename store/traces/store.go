@@ -212,17 +212,22 @@ func (s *Store) Receiving() (bool, int) {
 	if own {
 		return true, os.Getpid()
 	}
-	path := filepath.Join(s.dir, lockFile)
-	f, err := os.Open(path)
+	return false, Receiver(s.dir)
+}
+
+// Receiver returns the process that receives into a folder of traces; 0 for none or unknown.
+func Receiver(dir string) int {
+	path := filepath.Join(dir, lockFile)
+	f, err := os.Open(filepath.Clean(path))
 	if err != nil {
-		return false, 0
+		return 0
 	}
 	defer func() { _ = f.Close() }()
 	// A shared lock is only to be had when nobody holds the exclusive one.
 	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
-		return false, 0
+		return 0
 	}
-	return false, holder(path)
+	return holder(path)
 }
 
 // Close lets the calls in hand finish, and gives the folder back.

@@ -1,25 +1,29 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"rollcall/sources"
+	"rollcall/sources/loki"
 	"rollcall/sources/prom"
 	"rollcall/sources/signal"
 )
 
 // Finding is one answer of the doctor.
 type Finding struct {
-	Area    string          // "state", "prometheus", "loki", "otlp", "traces", "signals"
+	Area    string          // "config", "state", "journal", "prometheus", "loki", "otlp", "traces", "signals", "runbooks", "pins", "login"
 	Check   string          // what was looked at
 	Verdict sources.Verdict // ok, watch, bad, unreachable or not exposed
 	Detail  string
@@ -31,7 +35,10 @@ const checkTime = 10 * time.Second
 
 // Doctor checks everything that a service needs, every source at the same time.
 func (a *App) Doctor(ctx context.Context, service string) []Finding {
-	checks := []func(context.Context, string) []Finding{a.checkState, a.checkProm, a.checkLoki, a.checkBackends, a.checkOTLP, a.checkTraces, a.checkQueries, a.checkSignals}
+	checks := []func(context.Context, string) []Finding{
+		a.checkConfig, a.checkState, a.checkJournal, a.checkProm, a.checkLoki, a.checkBackends, a.checkOTLP, a.checkTraces, a.checkQueries, a.checkSignals,
+		a.checkRunbooks, a.checkPins, a.checkLogin,
+	}
 	found := make([][]Finding, len(checks))
 	var wg sync.WaitGroup
 	for i, check := range checks {
@@ -68,7 +75,11 @@ func (a *App) checkState(context.Context, string) []Finding {
 	}
 	_ = probe.Close()
 	_ = os.Remove(probe.Name())
-	out := []Finding{ok("state", "folder", dir+" can be written to, by its owner only")}
+	who := "by its owner only"
+	if st.Mode().Perm()&0o020 != 0 {
+		who = "by its owner and a group"
+	}
+	out := []Finding{ok("state", "folder", dir+" can be written to, "+who)}
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(dir, &disk); err == nil {
 		out = append(out, room(dir, int64(disk.Bavail)*int64(disk.Bsize))) //nolint:unconvert // its type differs between systems
@@ -133,17 +144,28 @@ func (a *App) checkLoki(ctx context.Context, service string) []Finding {
 	case len(list.Lines) == 0:
 		return append(out, Finding{"loki", "selector", sources.Watch, s.Logs + " matches no line of the last hour", "correct services." + service + ".logs; rollcall logs '{job=~\".+\"}' shows what is there"})
 	}
-	out = append(out, ok("loki", "selector", fmt.Sprintf("%s matches %s and more in the last hour", s.Logs, count(len(list.Lines), "line"))))
-	with := 0
-	for i := range list.Lines {
-		if list.Lines[i].RequestID != "" || list.Lines[i].TraceID != "" {
-			with++
-		}
+	out = append(out, ok("loki", "selector", s.Logs+" matches "+a.logRate(ctx, s.Logs, now, len(list.Lines))))
+	with, field := loki.Identified(list.Lines)
+	switch total := len(list.Lines); {
+	case with == 0:
+		return append(out, Finding{"loki", "request ID", sources.Watch, fmt.Sprintf("none of the newest %s carries request_id or trace_id", count(total, "line")), "write them into every line as JSON fields, so that a request finds its lines"})
+	case 2*with < total:
+		return append(out, Finding{"loki", "request ID", sources.Watch, fmt.Sprintf("only %d of the newest %s carry one, in %s", with, count(total, "line"), field), "write it into every line, or narrow services." + service + ".logs to those that have it"})
+	default:
+		return append(out, ok("loki", "request ID", fmt.Sprintf("in %d of the newest %s, as %s", with, count(total, "line"), field)))
 	}
-	if with == 0 {
-		return append(out, Finding{"loki", "request ID", sources.Watch, fmt.Sprintf("none of %d lines carries request_id or trace_id", len(list.Lines)), "write them into every line as JSON fields, so that a request finds its lines"})
+}
+
+// logRate says how many lines a selector brings, from a metric query where the source can count.
+func (a *App) logRate(ctx context.Context, selector string, now time.Time, seen int) string {
+	series, _, err := a.loki.Instant(ctx, "sum(count_over_time("+selector+" [5m]))", now)
+	switch {
+	case err != nil || len(series) == 0 && !strings.HasPrefix(strings.TrimSpace(selector), "{"):
+		return fmt.Sprintf("at least %s of the last hour", count(seen, "line"))
+	case len(series) == 0 || len(series[0].Points) == 0:
+		return fmt.Sprintf("%s of the last hour, none of the last 5 minutes", count(seen, "line"))
 	}
-	return append(out, ok("loki", "request ID", fmt.Sprintf("in %d of %d lines", with, len(list.Lines))))
+	return fmt.Sprintf("%.3g lines a minute", series[0].Points[0].V/5)
 }
 
 func (a *App) checkOTLP(ctx context.Context, _ string) []Finding {
@@ -171,7 +193,7 @@ func (a *App) checkOTLP(ctx context.Context, _ string) []Finding {
 		}
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 		if err != nil {
-			out = append(out, Finding{"otlp", e.name, sources.Bad, fmt.Sprintf("%s is not free: %v", addr, listenCause(err)), "stop what listens there, or set otlp." + e.name + " to another address"})
+			out = append(out, Finding{"otlp", e.name, sources.Bad, fmt.Sprintf("%s is not free (%v): another program receives there, no rollcall of this state folder", addr, listenCause(err)), "set otlp." + e.name + " to another address and let the collector that listens there send a copy to it, or stop it"})
 			continue
 		}
 		_ = l.Close()
@@ -257,36 +279,64 @@ func (a *App) checkSignals(ctx context.Context, service string) []Finding {
 	if err != nil {
 		return []Finding{{"signals", "all", sources.Unreachable, line(err.Error()), ""}}
 	}
+	known, judged := 0, 0
+	from := map[string]int{} // profile or provider → signals
 	var out []Finding
-	known, why := 0, ""
-	var missing, unanswered []string
+	missing, dark := map[string][]string{}, map[string][]string{} // why → signals
 	for i := range snap.Readings {
 		r := &snap.Readings[i]
 		switch r.Verdict {
 		case sources.NotExposed:
-			missing = append(missing, r.Signal)
+			missing[r.Why] = append(missing[r.Why], r.Signal)
 		case sources.Unreachable:
-			unanswered = append(unanswered, r.Signal)
-			why = r.Why
-			if r.Facts.Stale != "" {
-				why += ": " + r.Facts.Stale
-			}
+			why := cmp.Or(r.Facts.Stale, r.Facts.Partial, r.Why)
+			dark[why] = append(dark[why], r.Signal)
 		default:
 			known++
+			from[cmp.Or(r.Provenance.Profile, r.Provenance.Provider, "computed")]++
+			if r.Verdict != sources.Learning && r.Verdict != sources.NoTraffic {
+				judged++
+			}
 		}
 	}
 	if known > 0 {
-		out = append([]Finding{ok("signals", "answered", fmt.Sprintf("%d of %d", known, len(snap.Readings)))}, out...)
+		out = append(out, ok("signals", "answered", fmt.Sprintf("%d of %d, %d of them judged now; from %s", known, len(snap.Readings), judged, tally(from))))
 	}
-	if len(unanswered) > 0 {
-		out = append(out, Finding{"signals", "unanswered", sources.Unreachable, fmt.Sprintf("%s (%s)", strings.Join(unanswered, ", "), line(why)), "see the sources above; services." + service + ".queries can replace a query"})
+	for _, why := range slices.Sorted(maps.Keys(dark)) {
+		what, remedy := remedied(errors.New(why), "see the sources above; services."+service+".queries can replace a query")
+		out = append(out, Finding{"signals", few(dark[why]), sources.Unreachable, what, remedy})
 	}
 	if len(missing) > 0 {
-		out = append(out, Finding{"signals", "not exposed", sources.NotExposed, strings.Join(missing, ", "), "docs/llmops-contract.md says which metric each needs; services." + service + ".queries can name your own"})
+		n := 0
+		var parts []string
+		for _, why := range slices.SortedFunc(maps.Keys(missing), func(x, y string) int {
+			return cmp.Or(len(missing[y])-len(missing[x]), strings.Compare(x, y))
+		}) {
+			n += len(missing[why])
+			parts = append(parts, strings.Join(missing[why], ", ")+" ("+why+")")
+		}
+		out = append(out, Finding{"signals", "not exposed", sources.NotExposed, fmt.Sprintf("%d of %d: %s", n, len(snap.Readings), strings.Join(parts, "; ")), "docs/llmops-contract.md says which metric each needs; services." + service + ".queries can name your own"})
 	}
-	if known == 0 && len(unanswered) == 0 {
+	if known == 0 && len(dark) == 0 {
 		s := a.cfg.Services[service]
 		out = append(out, Finding{"signals", "scope", sources.Bad, "no signal has data under {" + s.Scope + "}", "correct services." + service + ".scope"})
 	}
 	return out
+}
+
+// tally lists names with how often, the most frequent first: "llmops 36, requests 3".
+func tally(n map[string]int) string {
+	names := slices.SortedFunc(maps.Keys(n), func(x, y string) int { return cmp.Or(n[y]-n[x], strings.Compare(x, y)) })
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s %d", name, n[name])
+	}
+	return strings.Join(names, ", ")
+}
+
+// few names signals that fail for one reason: each of them, or how many when a whole source is gone.
+func few(list []string) string {
+	if len(list) <= 4 {
+		return strings.Join(list, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:3], ", "), len(list)-3)
 }

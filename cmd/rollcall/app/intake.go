@@ -167,6 +167,9 @@ func (in *Intake) Endpoints(ctx context.Context) (grpc, http string, err error) 
 	}
 }
 
+// Receiving returns the process that receives traces into a state folder; 0 for none.
+func Receiving(state string) int { return traces.Receiver(filepath.Join(state, tracesDir)) }
+
 // Health is the state of the endpoint and of the store.
 func (in *Intake) Health() []sources.Health {
 	select {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rollcall/cmd/rollcall/config"
+	"rollcall/cmd/rollcall/setup"
 	"rollcall/runbooks"
 	"rollcall/sources"
 	"rollcall/tui/pane"
@@ -48,7 +49,7 @@ type Session interface {
 
 // Finding is one answer of the doctor.
 type Finding struct {
-	Area    string `json:"area"`             // "config", "prometheus", "loki", "otlp", "traces", "signals", "state"
+	Area    string `json:"area"`             // "config", "journal", "state", "prometheus", "loki", "otlp", "traces", "signals", "runbooks", "pins", "login"
 	Check   string `json:"check"`            // what was looked at
 	Verdict string `json:"verdict"`          // ok, watch, bad, unreachable or not exposed
 	Detail  string `json:"detail"`           // what was found
@@ -101,7 +102,11 @@ type Program struct {
 	Journals Journals
 	// Rehearsals returns the last successful rehearsal of each runbook; nil when there is no journal to ask.
 	Rehearsals func(ctx context.Context, cfg *config.File) (map[string]runbooks.Rehearsal, error)
-	Version    Version
+	// Usual is where init looks for sources of which nobody says where they are; setup.Usual when nil.
+	Usual map[setup.Kind]string
+	// Receives returns the process that receives traces into a state folder; 0 for none.
+	Receives func(state string) int
+	Version  Version
 }
 
 // ConsoleStart is what the console opens with.
@@ -241,7 +246,7 @@ func (p *Program) root() *cobra.Command {
 		p.statusCommand(o), p.requestCommand(o), p.requestsCommand(o), p.logsCommand(o), p.changesCommand(o),
 		p.pinCommand(o), p.featureCommand(o), p.evalsCommand(o),
 		p.runbookCommand(o), p.incidentCommand(o), p.reviewCommand(o), p.journalCommand(o),
-		p.doctorCommand(o), p.collectCommand(o), p.drillCommand(o), p.redactCommand(o), p.versionCommand(o),
+		p.initCommand(o), p.doctorCommand(o), p.collectCommand(o), p.drillCommand(o), p.redactCommand(o), p.versionCommand(o),
 	)
 	cmd.SetOut(p.Out) // before completion, which keeps the writer it finds
 	cmd.SetErr(p.Err)
@@ -263,9 +268,10 @@ func (p *Program) welcome() {
 	if path == "" {
 		path = "rollcall.yaml"
 	}
-	_, _ = fmt.Fprintf(p.Err, `rollcall has no configuration yet. Three ways on:
+	_, _ = fmt.Fprintf(p.Err, `rollcall has no configuration yet. Four ways on:
 
   rollcall drill                     practise on a simulated service; needs nothing else
+  rollcall init                      find Prometheus, Loki and trace servers, and write one
   PROMETHEUS_URL=http://HOST:9090 LOKI_ADDR=http://HOST:3100 ROLLCALL_SCOPE='job="assistant"' rollcall
                                      look at your own; the scope picks the service's series and streams
   %s

@@ -30,6 +30,7 @@ func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
 		"logs":             sources.LogLine{},
 		"changes":          sources.Change{},
 		"doctor":           Finding{},
+		"init":             initJSON{},
 		"drill --headless": headlessJSON{},
 		"collect":          Endpoints{},
 		"version":          Version{},
