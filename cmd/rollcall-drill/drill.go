@@ -174,7 +174,6 @@ func (d *drill) past(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	history.End()
 	d.log.Info("history written", "took", time.Since(begun), "series", len(d.scraper.handles))
 	what = "simulating the last minutes before the start"
 	d.say.progress(0.95, what)

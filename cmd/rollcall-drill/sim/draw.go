@@ -256,7 +256,11 @@ func redact(d dice, q *Request) {
 
 // drawOpinion draws what the user thinks of the answer.
 func drawOpinion(d dice, q *Request, at func(Param) float64) {
-	if q.Failed() && q.err == errDenied {
+	switch q.err {
+	case errDenied:
+		return
+	case errBudget, errOverloaded: // there is no answer to rate, only to complain about
+		q.Complaint = d.chance(at(Complaint) * 2)
 		return
 	}
 	down := at(FeedbackDown)

@@ -146,10 +146,13 @@ func (e *Engine) manifest(v Versions, stage string, share float64) *Deployment {
 func (e *Engine) Step(sink Sink) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	off := e.offset()
+	if off == 0 { // budgets of which a certain amount is left are measured by what was spent until now
+		e.cfg.Control.leave(e.cfg.Scenario.Left, e.spend.byScope())
+	}
 	for _, c := range e.settle() {
 		sink.Changed(c)
 	}
-	off := e.offset()
 	d := e.dice
 	d.seed(e.cfg.Seed, streamSecond, uint64(e.second))
 	e.env.wobble = wobblesAt(e.cfg.Seed, off)

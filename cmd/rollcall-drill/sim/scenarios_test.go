@@ -171,7 +171,6 @@ func TestEveryScenarioMovesWhatItPlantedAndTheRightThingCuresIt(t *testing.T) {
 				w, quiet := newWorld(t, c.scenario, seed, 0), newWorld(t, "quiet", seed, 0)
 				measure := func(d time.Duration) (is, usual figures) { return w.figures(d), quiet.figures(d) }
 				both := func(d time.Duration) { w.live(d); quiet.live(d) }
-				sim.NewHistory(w.Engine, time.Minute).End() // what is left of budgets is counted from here
 				both(time.Minute)
 				is, usual := measure(80 * time.Second)
 				for _, figure := range []string{"cost", "ttft", "groundedness", "misses"} {
