@@ -130,9 +130,12 @@ func (m *maker) declared(incidents []journal.Incident) {
 
 // shown is the first alert of the trouble.
 func (m *maker) shown() {
-	m.card.Shown.How = "nothing was called bad while it lasted"
+	m.card.Shown.How = "no console and no rollcall collect was watching"
 	for i := range m.entries {
 		e := &m.entries[i]
+		if e.Actor == watcher {
+			m.card.Shown.How = "nothing was called bad while it lasted"
+		}
 		if !m.o.Mitigated.IsZero() && e.At.After(m.o.Mitigated) {
 			return
 		}

@@ -107,6 +107,12 @@ func TestNothingIsCreditedThatDidNotHappen(t *testing.T) {
 			}
 		}
 	})
+	t.Run("somebody watched, and nothing was called bad", func(t *testing.T) {
+		c := scorecard.Make(outcome(), []journal.Entry{entry(1, time.Minute, "rollcall", journal.ChangeSeen, `{}`)}, nil)
+		if c.Shown.Happened() || !strings.Contains(c.Shown.How, "nothing was called bad") {
+			t.Errorf("shown: %+v", c.Shown)
+		}
+	})
 	t.Run("it ended by itself", func(t *testing.T) {
 		o := outcome()
 		o.Mitigated, o.Ended = time.Time{}, after(20*time.Minute)

@@ -164,38 +164,43 @@ func TestEveryScenarioMovesWhatItPlantedAndTheRightThingCuresIt(t *testing.T) {
 			map[string]span{"ttft": {0.9, 1.35}, "refusals": {0.6, 1.6}},
 		},
 	} {
-		for name, cure := range c.cures {
-			t.Run(c.scenario+", "+name, func(t *testing.T) {
-				t.Parallel()
-				const seed = 11
-				w, quiet := newWorld(t, c.scenario, seed, 0), newWorld(t, "quiet", seed, 0)
-				measure := func(d time.Duration) (is, usual figures) { return w.figures(d), quiet.figures(d) }
-				both := func(d time.Duration) { w.live(d); quiet.live(d) }
-				both(time.Minute)
-				is, usual := measure(80 * time.Second)
-				for _, figure := range []string{"cost", "ttft", "groundedness", "misses"} {
-					holds(t, "before it begins, "+figure, is[figure], usual[figure], span{0.85, 1.15})
-				}
-				both(c.live - 80*time.Second)
-				is, usual = measure(5 * time.Minute)
-				for figure, want := range c.moves {
-					holds(t, figure, is[figure], usual[figure], want)
-				}
-				for _, figure := range c.stays {
-					holds(t, figure+", which has nothing to do with it,", is[figure], usual[figure], span{0.55, 1.7})
-				}
-				cure(t, w.control)
-				both(5 * time.Minute) // what is under way ends as it began, and queues run empty
-				is, usual = measure(8 * time.Minute)
-				for figure, want := range c.cured {
-					holds(t, "after the cure, "+figure, is[figure], usual[figure], want)
-				}
-				o := w.Outcome()
-				if o.Mitigated.IsZero() || len(o.Actions) == 0 || o.Actions[len(o.Actions)-1].Judgement != sim.Right {
-					t.Errorf("the drill does not know that this was right: mitigated %s, %+v", o.Mitigated, o.Actions)
-				}
-			})
-		}
+		t.Run(c.scenario, func(t *testing.T) {
+			t.Parallel()
+			const seed = 11
+			// story lives through it: before it begins, while it goes on, after the cure.
+			story := func(w *world, cure func()) (before, during, after figures) {
+				w.live(time.Minute)
+				before = w.figures(80 * time.Second)
+				w.live(c.live - 80*time.Second)
+				during = w.figures(5 * time.Minute)
+				cure()
+				w.live(4 * time.Minute) // what is under way ends as it began, and queues run empty
+				return before, during, w.figures(7 * time.Minute)
+			}
+			quiet, usual, well := story(newWorld(t, "quiet", seed, 0), func() {})
+			for name, cure := range c.cures {
+				t.Run(name, func(t *testing.T) {
+					w := newWorld(t, c.scenario, seed, 0)
+					before, during, after := story(w, func() { cure(t, w.control) })
+					for _, figure := range []string{"cost", "ttft", "groundedness", "misses"} {
+						holds(t, "before it begins, "+figure, before[figure], quiet[figure], span{0.85, 1.15})
+					}
+					for figure, want := range c.moves {
+						holds(t, figure, during[figure], usual[figure], want)
+					}
+					for _, figure := range c.stays {
+						holds(t, figure+", which has nothing to do with it,", during[figure], usual[figure], span{0.55, 1.7})
+					}
+					for figure, want := range c.cured {
+						holds(t, "after the cure, "+figure, after[figure], well[figure], want)
+					}
+					o := w.Outcome()
+					if o.Mitigated.IsZero() || len(o.Actions) == 0 || o.Actions[len(o.Actions)-1].Judgement != sim.Right {
+						t.Errorf("the drill does not know that this was right: mitigated %s, %+v", o.Mitigated, o.Actions)
+					}
+				})
+			}
+		})
 	}
 }
 
