@@ -108,6 +108,9 @@ func TestEveryScenarioButQuietKnowsItsSolution(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(all) != 12 {
+		t.Errorf("there are %d scenarios; these tests know 12", len(all))
+	}
 	for _, s := range all {
 		if none := len(s.Solution.Ways) == 0; none != (s.Name == "quiet") {
 			t.Errorf("%s has %d ways of mitigating", s.Name, len(s.Solution.Ways))

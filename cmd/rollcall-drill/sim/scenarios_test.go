@@ -58,6 +58,8 @@ type span struct{ low, high float64 }
 // time, so that the noise is the same and only what was planted differs.
 func TestEveryScenarioMovesWhatItPlantedAndTheRightThingCuresIt(t *testing.T) {
 	near := span{0.8, 1.25}
+	const seed = 11
+	quiet := newPast(newWorld(t, "quiet", seed, 0), 34*time.Minute)
 	for _, c := range []struct {
 		scenario string
 		live     time.Duration // until it is looked at; it began ninety seconds in
@@ -166,24 +168,25 @@ func TestEveryScenarioMovesWhatItPlantedAndTheRightThingCuresIt(t *testing.T) {
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			t.Parallel()
-			const seed = 11
-			// story lives through it: before it begins, while it goes on, after the cure.
-			story := func(w *world, cure func()) (before, during, after figures) {
-				w.live(time.Minute)
-				before = w.figures(80 * time.Second)
-				w.live(c.live - 80*time.Second)
-				during = w.figures(5 * time.Minute)
-				cure()
-				w.live(4 * time.Minute) // what is under way ends as it began, and queues run empty
-				return before, during, w.figures(7 * time.Minute)
+			// Before it begins, while it goes on, and after the cure, when what was under
+			// way has ended as it began and queues have run empty.
+			times := [...]time.Duration{time.Minute, 140 * time.Second, c.live, c.live + 5*time.Minute, c.live + 9*time.Minute, c.live + 16*time.Minute}
+			at := func(k int) figures {
+				return figuresOf(quiet.at(times[k]), quiet.at(times[k+1]), (times[k+1] - times[k]).Seconds())
 			}
-			quiet, usual, well := story(newWorld(t, "quiet", seed, 0), func() {})
+			beforeInQuiet, usual, well := at(0), at(2), at(4)
 			for name, cure := range c.cures {
 				t.Run(name, func(t *testing.T) {
 					w := newWorld(t, c.scenario, seed, 0)
-					before, during, after := story(w, func() { cure(t, w.control) })
+					w.live(times[0])
+					before := w.figures(times[1] - times[0])
+					w.live(times[2] - times[1])
+					during := w.figures(times[3] - times[2])
+					cure(t, w.control)
+					w.live(times[4] - times[3])
+					after := w.figures(times[5] - times[4])
 					for _, figure := range []string{"cost", "ttft", "groundedness", "misses"} {
-						holds(t, "before it begins, "+figure, before[figure], quiet[figure], span{0.85, 1.15})
+						holds(t, "before it begins, "+figure, before[figure], beforeInQuiet[figure], span{0.85, 1.15})
 					}
 					for figure, want := range c.moves {
 						holds(t, figure, during[figure], usual[figure], want)
@@ -203,6 +206,20 @@ func TestEveryScenarioMovesWhatItPlantedAndTheRightThingCuresIt(t *testing.T) {
 		})
 	}
 }
+
+// past is what a world counted, by how long it had lived: every ten seconds.
+type past []map[string]float64
+
+func newPast(w *world, length time.Duration) past {
+	p := past{w.counters()}
+	for range length / (10 * time.Second) {
+		w.live(10 * time.Second)
+		p = append(p, w.counters())
+	}
+	return p
+}
+
+func (p past) at(lived time.Duration) map[string]float64 { return p[lived/(10*time.Second)] }
 
 type cures = map[string]func(*testing.T, *sim.Control)
 
