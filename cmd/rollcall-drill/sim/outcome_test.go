@@ -67,13 +67,7 @@ func TestTheTollIsOfTheTroubleAlone(t *testing.T) {
 		t.Fatalf("before it begins: %+v", o)
 	}
 	w.live(5 * time.Minute)
-	if err := func() error {
-		p, _ := w.control.Pin("index")
-		_, err := w.control.SetPin("index", "kb-42", p.Revision)
-		return err
-	}(); err != nil {
-		t.Fatal(err)
-	}
+	pinned("index", "kb-42")(t, w.control)
 	w.live(time.Second)
 	then := w.Outcome()
 	w.live(5 * time.Minute)

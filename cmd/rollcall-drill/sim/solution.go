@@ -149,10 +149,10 @@ func (l *ledger) undoes(a *Action) bool {
 
 // starts is when the trouble starts, from the start of the drill.
 func (s *Scenario) starts() (time.Duration, bool) {
-	first, any := time.Duration(0), false
+	first, found := time.Duration(0), false
 	take := func(at time.Duration) {
-		if !any || at < first {
-			first, any = at, true
+		if !found || at < first {
+			first, found = at, true
 		}
 	}
 	for _, r := range s.Rollouts {
@@ -164,7 +164,7 @@ func (s *Scenario) starts() (time.Duration, bool) {
 	for _, x := range s.Served {
 		take(x.At)
 	}
-	return first, any && s.Solution.Cause != ""
+	return first, found && s.Solution.Cause != ""
 }
 
 // ends is when it ends by itself, if it does.
