@@ -50,6 +50,7 @@ services:
       filter_trigger: {watch: 0.05, bad: 0.12}
       fallback_rate: {watch: 0.02, bad: 0.1}
       unusual_query: {watch: 0.08, bad: 0.2}
+      redactions: {watch: 3.8, bad: 5} # per second
       index_query_p95: {watch: 0.15, bad: 0.6}
       cost_per_req: {watch: 0.006, bad: 0.008}
       spend_rate: {watch: 0.18, bad: 0.24} # USD per second

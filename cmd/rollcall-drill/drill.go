@@ -148,6 +148,7 @@ func (d *drill) run(ctx context.Context) error {
 		"admin": d.urls.admin, "state": d.opts.state, "service": sim.Service, "scenario": d.scenario.Name,
 		"seed": d.opts.seed, "speed": d.opts.speed, "start": d.clock.start, "wall_start": wallStart,
 	})
+	d.noteOutcome()
 	d.log.Info("ready", "scenario", d.scenario.Name, "seed", d.opts.seed, "speed", d.opts.speed)
 	return d.live(ctx)
 }
@@ -173,7 +174,6 @@ func (d *drill) past(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	history.End()
 	d.log.Info("history written", "took", time.Since(begun), "series", len(d.scraper.handles))
 	what = "simulating the last minutes before the start"
 	d.say.progress(0.95, what)
@@ -232,6 +232,9 @@ func (d *drill) scrape(now time.Time) error {
 func (d *drill) live(ctx context.Context) error {
 	tick := time.NewTicker(min(max(time.Duration(float64(time.Second)/d.opts.speed), 50*time.Millisecond), time.Second))
 	defer tick.Stop()
+	keep := time.NewTicker(outcomeEvery)
+	defer keep.Stop()
+	defer d.noteOutcome()
 	var end <-chan time.Time
 	if d.opts.life > 0 {
 		timer := time.NewTimer(d.opts.life)
@@ -253,6 +256,8 @@ func (d *drill) live(ctx context.Context) error {
 			return nil
 		case err := <-d.broken:
 			return err
+		case <-keep.C:
+			d.noteOutcome()
 		case <-tick.C:
 		}
 	}

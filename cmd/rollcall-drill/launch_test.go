@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"rollcall/cmd/rollcall-drill/sim"
 )
 
 // asLauncher makes this test binary play the launcher that is going to be killed.
@@ -325,6 +327,13 @@ func TestADrillRunsFromReadyToTheEndOfItsInput(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(state, "metrics-*"))
 	if err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v %v", left, err)
+	}
+	var outcome sim.Outcome
+	if text, err := os.ReadFile(filepath.Join(state, "outcome.json")); err != nil || json.Unmarshal(text, &outcome) != nil {
+		t.Fatalf("its account is missing: %v %s", err, text)
+	}
+	if outcome.Scenario != "prompt-regression" || outcome.Cause == "" || outcome.Before.Requests == 0 || !outcome.Until.After(r.Start) {
+		t.Errorf("its account is %+v", outcome)
 	}
 }
 

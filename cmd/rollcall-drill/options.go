@@ -30,6 +30,13 @@ type options struct {
 // time meets wall time.
 const fastFor = 40 * time.Minute
 
+// beforeMidnight is how long a day's budget has to go on for: at midnight it
+// would be whole again, and a drill about it over.
+const (
+	day            = 24 * time.Hour
+	beforeMidnight = 2 * time.Hour
+)
+
 func (o *options) check() error {
 	switch info, err := os.Stat(o.state); {
 	case o.state == "":
@@ -81,7 +88,11 @@ func (o *options) begin(wall time.Time) (time.Time, error) {
 		return t.UTC().Truncate(time.Minute), nil
 	}
 	lag := time.Duration(math.Max(float64(time.Minute), (o.speed-1)*float64(fastFor)))
-	return wall.UTC().Add(-lag).Truncate(time.Minute), nil
+	start := wall.UTC().Add(-lag).Truncate(time.Minute)
+	if midnight := start.Truncate(day).Add(day); midnight.Sub(start) < beforeMidnight {
+		start = midnight.Add(-beforeMidnight)
+	}
+	return start, nil
 }
 
 // moment is a time on the command line.

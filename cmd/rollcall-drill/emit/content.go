@@ -20,6 +20,7 @@ type details struct {
 	topic        *topic
 	question     string
 	documents    []document
+	stranger     string // whose data leaks into the answer
 }
 
 type document struct {
@@ -41,6 +42,9 @@ func describe(q *sim.Request) *details {
 	d.question = fill(r, q, d.topic.questions[r.IntN(len(d.topic.questions))])
 	if q.Jailbreak {
 		d.question = jailbreaks[r.IntN(len(jailbreaks))]
+		if q.Tenant() == "hooli" { // the wave comes from one script
+			d.userAgent = scriptAgent
+		}
 	}
 	if q.Hit != sim.Unknown {
 		d.documents = d.retrieve(q)
@@ -67,12 +71,29 @@ func (d *details) retrieve(q *sim.Request) []document {
 		from = &topics[(d.rand.IntN(len(topics)-1)+1)%len(topics)]
 	}
 	first := d.rand.IntN(14)
+	index := q.Deployment.Versions[sim.Index]
 	for i := range 5 {
 		id := fmt.Sprintf("%s-%02d", from.name, 1+(first+i*3)%14) // five different ones
-		docs = append(docs, document{ID: id, Score: float64(int(score*1000)) / 1000, text: from.facts[i%len(from.facts)]})
+		fact := from.facts[i%len(from.facts)]
+		if index == "kb-43" { // small chunks: each holds a piece of the document
+			id += fmt.Sprintf("/c%d", 1+d.rand.IntN(4))
+			fact = half(fact)
+		}
+		docs = append(docs, document{ID: id, Score: float64(int(score*1000)) / 1000, text: fact})
 		score *= 0.97 - 0.08*d.rand.Float64()
 	}
+	if q.Leak || index == "kb-44" && d.rand.IntN(20) == 0 { // a ticket was found, whether it is quoted or not
+		d.stranger = fill(d.rand, q, "{name}, {email}, {phone}, order {order}")
+		docs[1].ID = fmt.Sprintf("tickets-q2-%02d", 1+d.rand.IntN(6))
+		docs[1].text = "Ticket of " + d.stranger + ": the parcel never arrived, refund agreed."
+	}
 	return docs
+}
+
+// half cuts a text off in the middle, between words.
+func half(s string) string {
+	words := strings.Fields(s)
+	return strings.Join(words[:(len(words)+1)/2], " ")
 }
 
 // part and message are the GenAI conventions' message format.
@@ -145,7 +166,7 @@ func (d *details) output(q *sim.Request) string {
 	}
 	answer := fill(d.rand, q, d.topic.answer)
 	if q.Leak {
-		answer += fill(d.rand, q, " For reference, a similar case: {name}, {email}, {phone}, order {order} of another customer.")
+		answer += " For reference, a similar case: " + d.stranger + " of another customer."
 	}
 	if q.FilterAction() == "mask" {
 		answer += " Your reference is [masked]."

@@ -26,6 +26,8 @@ type line struct {
 	ErrorType  string  `json:"error_type,omitempty"`
 	Detail     string  `json:"detail,omitempty"`
 	Validation string  `json:"validation_result,omitempty"`
+	Document   string  `json:"document,omitempty"`
+	Index      string  `json:"index_version,omitempty"`
 	Tool       string  `json:"tool,omitempty"`
 	UserAgent  string  `json:"user_agent,omitempty"`
 	ClientIP   string  `json:"client_ip,omitempty"`
@@ -51,7 +53,7 @@ func (l *line) text() string {
 // tell returns the lines that a request writes in the course of its life.
 func tell(q *sim.Request) []line {
 	d := describe(q)
-	t := teller{q: q, trace: hexID(q.TraceID())}
+	t := teller{q: q, docs: d.documents, trace: hexID(q.TraceID())}
 	t.say(q.Start, "info", "request accepted", func(l *line) {
 		l.Route, l.Tenant, l.Region, l.User = q.Route.String(), q.Tenant(), q.Region(), d.user
 		l.UserAgent, l.ClientIP = d.userAgent, d.clientIP
@@ -76,6 +78,7 @@ func tell(q *sim.Request) []line {
 
 type teller struct {
 	q     *sim.Request
+	docs  []document
 	trace string
 	lines []line
 }
@@ -103,7 +106,10 @@ func (t *teller) stage(stage int, at time.Time, took float64) {
 	switch stage {
 	case sim.StageVectorSearch:
 		if q.Hit == sim.No {
-			t.say(at, "warn", "no relevant document found", about)
+			t.say(at, "warn", "no relevant document found", func(l *line) {
+				about(l)
+				l.Index = q.Deployment.Versions[sim.Index]
+			})
 		} else if took > 0.25 {
 			t.say(at, "warn", "vector search was slow", about)
 		}
@@ -121,7 +127,12 @@ func (t *teller) stage(stage int, at time.Time, took float64) {
 			t.say(at, "warn", "content filter: "+a, about)
 		}
 		if q.Leak {
-			t.say(at, "error", "personal data of another customer in the answer", about)
+			t.say(at, "error", "personal data of another customer in the answer", func(l *line) {
+				about(l)
+				if len(t.docs) > 1 {
+					l.Document, l.Index = t.docs[1].ID, q.Deployment.Versions[sim.Index]
+				}
+			})
 		}
 	}
 }

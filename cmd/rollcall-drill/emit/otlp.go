@@ -36,17 +36,20 @@ type Traces struct {
 	providers []*sdktrace.TracerProvider
 }
 
+// exportTimeout is wall time: on a busy machine a batch that is given up too soon is lost.
+const exportTimeout = 20 * time.Second
+
 // DialTraces prepares export to the address. The connection is made in the
 // background: an endpoint that is not there costs traces, never time.
 func DialTraces(ctx context.Context, addr string, sampled bool, log *slog.Logger) (*Traces, error) {
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("otlp export", "error", err) }))
 	spanExporter, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpoint(addr), otlptracegrpc.WithInsecure(),
-		otlptracegrpc.WithTimeout(5*time.Second))
+		otlptracegrpc.WithTimeout(exportTimeout))
 	if err != nil {
 		return nil, fmt.Errorf("otlp traces to %s: %w", addr, err)
 	}
 	eventExporter, err := otlploggrpc.New(ctx, otlploggrpc.WithEndpoint(addr), otlploggrpc.WithInsecure(),
-		otlploggrpc.WithTimeout(5*time.Second))
+		otlploggrpc.WithTimeout(exportTimeout))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("otlp events to %s: %w", addr, err), spanExporter.Shutdown(ctx))
 	}

@@ -133,6 +133,7 @@ var (
 		"assistant-sdk-python/2.3.1",
 		"assistant-ios/7.0.4",
 	}
+	scriptAgent = "python-httpx/0.28.1"
 	// What an attacker sends to drive the terminal of whoever reads it.
 	hostileAgents = [...]string{
 		"curl/8.5 \x1b]0;pwned\x07\x1b[2J\x1b[1;31mroot@prod#\x1b[0m",

@@ -54,6 +54,20 @@ type Queueing struct {
 	MaxDepth int  `json:"max_depth"`
 }
 
+func (q Queueing) String() string {
+	if !q.Enabled {
+		return "off"
+	}
+	return fmt.Sprintf("on, at most %d waiting", q.MaxDepth)
+}
+
+func budgetWords(usd float64, enforced bool) string {
+	if enforced {
+		return fmt.Sprintf("%g USD, enforced", usd)
+	}
+	return fmt.Sprintf("%g USD", usd)
+}
+
 // Pin is the live version of one component. Revision counts its changes, so that
 // a version that went and came back is told from one that never moved.
 type Pin struct {
@@ -106,14 +120,24 @@ type Control struct {
 	set      settings
 	revision int // of set
 	changes  []Change
+	ledger   ledger
 }
+
+// Who changes things.
+const (
+	actorDeploy = "deploy"
+	actorAdmin  = "admin"
+)
 
 // NewControl returns the control plane as it stands when the drill starts.
 func NewControl(s *Scenario, start time.Time, now func() time.Time) *Control {
 	c := &Control{scenario: s, now: now, set: settings{
 		live: s.Live, disabled: map[string]bool{}, enforce: map[string]bool{},
-		queueing: Queueing{Enabled: true, MaxDepth: 400}, budgets: usualBudgets,
+		queueing: Queueing{Enabled: s.Queueing != No, MaxDepth: 400}, budgets: usualBudgets,
 	}}
+	if off, ok := s.starts(); ok {
+		c.ledger.began = start.Add(off)
+	}
 	for i, name := range Components {
 		c.since[i], c.proven[i] = map[string]time.Time{}, map[string]bool{}
 		var last string
@@ -139,6 +163,8 @@ func NewControl(s *Scenario, start time.Time, now func() time.Time) *Control {
 	for _, name := range s.Enforce {
 		c.set.enforce[name] = true
 	}
+	c.ledger.budgets = c.set.budgets
+	c.ledger.met, _ = s.Solution.met(&c.set, c.ledger.budgets)
 	return c
 }
 
@@ -188,7 +214,7 @@ func (c *Control) SetPin(name, version string, revision int) (Pin, error) {
 	if revision != c.pins[i].Revision {
 		return c.pins[i], fmt.Errorf("%w: %s is %s now, revision %d", ErrMoved, name, c.pins[i].Version, c.pins[i].Revision)
 	}
-	c.move(i, version, c.now(), "admin")
+	c.move(i, version, c.now(), actorAdmin)
 	return c.pins[i], nil
 }
 
@@ -198,16 +224,18 @@ func (c *Control) move(i int, version string, at time.Time, actor string) {
 	if p.Version == version {
 		return
 	}
-	c.note(Change{at, p.Component, p.Version, version, actor})
-	*p = Pin{Component: p.Component, Version: version, Revision: p.Revision + 1, Since: at, Last: p.Version}
+	was := p.Version
+	*p = Pin{Component: p.Component, Version: version, Revision: p.Revision + 1, Since: at, Last: was}
 	c.since[i][version] = at
 	c.set.live[i] = version
+	c.note(Change{at, p.Component, was, version, actor})
 }
 
-// note records a change; the caller holds the lock.
+// note records a change that was just made; the caller holds the lock.
 func (c *Control) note(ch Change) {
 	c.revision++
 	c.changes = append(c.changes, ch)
+	c.judge(ch)
 }
 
 // apply makes a change of the scenario.
@@ -216,12 +244,12 @@ func (c *Control) apply(r Rollout, at time.Time) {
 	defer c.mu.Unlock()
 	if r.Canary > 0 {
 		c.set.canary, c.set.share = r.Set, r.Canary
-		c.note(Change{at, StageCanary, "", fmt.Sprintf("%s at %g%%", r.Set.describe(), 100*r.Canary), "deploy"})
+		c.note(Change{at, StageCanary, "", fmt.Sprintf("%s at %g%%", r.Set.describe(), 100*r.Canary), actorDeploy})
 		return
 	}
 	for i, v := range r.Set {
 		if v != "" {
-			c.move(i, v, at, "deploy")
+			c.move(i, v, at, actorDeploy)
 		}
 	}
 }
@@ -327,7 +355,7 @@ func (c *Control) SetFeature(name string, on bool) error {
 	if was := !c.set.disabled[name]; was != on {
 		c.set.disabled = maps.Clone(c.set.disabled) // the engine may be reading the old one
 		c.set.disabled[name] = !on
-		c.note(Change{c.now(), "feature " + name, onOff(was), onOff(on), "admin"})
+		c.note(Change{c.now(), "feature " + name, onOff(was), onOff(on), actorAdmin})
 	}
 	return nil
 }
@@ -347,8 +375,9 @@ func (c *Control) SetQueueing(q Queueing) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if q != c.set.queueing {
-		c.note(Change{c.now(), "queueing", fmt.Sprintf("%+v", c.set.queueing), fmt.Sprintf("%+v", q), "admin"})
+		was := c.set.queueing
 		c.set.queueing = q
+		c.note(Change{c.now(), "queueing", was.String(), q.String(), actorAdmin})
 	}
 	return nil
 }
@@ -364,10 +393,13 @@ func (c *Control) SetBudget(scope string, usd float64, enforce bool) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	was := budgetWords(c.set.budgets[i], c.set.enforce[scope])
 	c.set.enforce = maps.Clone(c.set.enforce)
-	c.note(Change{c.now(), "budget " + scope, fmt.Sprintf("%g", c.set.budgets[i]), fmt.Sprintf("%g enforced=%t", usd, enforce), "admin"})
 	c.set.budgets[i] = usd
 	c.set.enforce[scope] = enforce
+	if is := budgetWords(usd, enforce); is != was {
+		c.note(Change{c.now(), "budget " + scope, was, is, actorAdmin})
+	}
 	return nil
 }
 
@@ -377,6 +409,7 @@ func (c *Control) leave(left, spent map[string]float64) {
 	defer c.mu.Unlock()
 	for scope, usd := range left {
 		c.set.budgets[budgetIndex(scope)] = math.Ceil(spent[scope] + usd)
+		c.ledger.budgets = c.set.budgets
 		c.revision++
 	}
 }
@@ -391,9 +424,25 @@ func (c *Control) SetCanary(share float64) error {
 	case !(share >= 0 && share < 1):
 		return fmt.Errorf("%w: a share of %g; it is from 0 to below 1", ErrRejected, share)
 	}
-	c.note(Change{c.now(), StageCanary, fmt.Sprintf("%g%%", 100*c.set.share), fmt.Sprintf("%g%%", 100*share), "admin"})
-	c.set.share = share
+	if was := c.set.share; was != share {
+		c.set.share = share
+		c.note(Change{c.now(), StageCanary, fmt.Sprintf("%g%%", 100*was), fmt.Sprintf("%g%%", 100*share), actorAdmin})
+	}
 	return nil
+}
+
+// standing returns when the trouble begins and since when it is mitigated.
+func (c *Control) standing() (began, mitigated time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ledger.began, c.ledger.mitigated
+}
+
+// acted returns what people changed, and when the trouble began and was mitigated.
+func (c *Control) acted() (actions []Action, began, mitigated time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]Action{}, c.ledger.actions...), c.ledger.began.UTC(), c.ledger.mitigated
 }
 
 // pinned returns the live versions and the features that are off.

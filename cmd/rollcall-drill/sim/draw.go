@@ -114,6 +114,8 @@ func drawAnswer(d dice, env *environment, p *params, q *Request, at func(Param) 
 	}
 	if q.TokensCached > 0 {
 		q.Cache = ProviderHit
+	} else {
+		q.Stages[StageVectorSearch] *= at(ColdSearch)
 	}
 }
 
@@ -184,13 +186,16 @@ func answer(d dice, c *Call, at func(Param) float64, tempo float64, last bool) {
 		c.Out, c.Finish = outputLimit, finishLength
 	}
 	c.Out = min(c.Out, outputLimit)
+	prefill := 1.0
 	if d.chance(at(CacheProvider)) {
 		c.Cached = int(float64(c.In) * prefixShare)
+	} else {
+		prefill = at(ColdTTFT)
 	}
 	if d.chance(at(SlowTail)) {
 		tempo *= 5
 	}
-	c.TTFT = d.around(at(TTFT)*tempo, 0.38)
+	c.TTFT = d.around(at(TTFT)*tempo*prefill, 0.38)
 	c.Seconds = c.TTFT + float64(c.Out)*d.around(at(PerToken)*tempo, 0.16)
 }
 
@@ -199,7 +204,7 @@ func judge(d dice, q *Request, at func(Param) float64) {
 	last := &q.Calls[len(q.Calls)-1]
 	refusal, block := at(Refusal), at(FilterBlock)
 	if q.Jailbreak {
-		refusal, block = 0.55, 0.4
+		refusal, block = 0.45, 0.6
 	}
 	q.filter = filterNone
 	switch {
@@ -212,7 +217,7 @@ func judge(d dice, q *Request, at func(Param) float64) {
 	case d.chance(at(FilterMask)):
 		q.filter = filterMask
 	}
-	q.Leak = !q.Refused && q.filter == filterNone && d.chance(at(Leak))
+	q.Leak = !q.Refused && q.filter == filterNone && d.chance(at(Leak)) && q.Hit != Unknown // it comes from what was retrieved
 	if q.Leak {
 		for i := range 2 + d.IntN(2) {
 			q.redacted[i%3] += 1 + d.IntN(2)
@@ -251,7 +256,11 @@ func redact(d dice, q *Request) {
 
 // drawOpinion draws what the user thinks of the answer.
 func drawOpinion(d dice, q *Request, at func(Param) float64) {
-	if q.Failed() && q.err == errDenied {
+	switch q.err {
+	case errDenied:
+		return
+	case errBudget, errOverloaded: // there is no answer to rate, only to complain about
+		q.Complaint = d.chance(at(Complaint) * 2)
 		return
 	}
 	down := at(FeedbackDown)

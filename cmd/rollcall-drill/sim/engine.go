@@ -56,6 +56,7 @@ type Engine struct {
 	load    load
 	callers callers
 	spend   spend
+	tolls   tolls
 	env     environment
 }
 
@@ -97,7 +98,7 @@ func (e *Engine) settle() []Change {
 		}
 	}
 	if moved {
-		e.arrival.weigh(e.deploys[0])
+		e.arrival.weigh(e.deploys[0], &e.env.off)
 	}
 	return changes
 }
@@ -145,10 +146,13 @@ func (e *Engine) manifest(v Versions, stage string, share float64) *Deployment {
 func (e *Engine) Step(sink Sink) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	off := e.offset()
+	if off == 0 { // budgets of which a certain amount is left are measured by what was spent until now
+		e.cfg.Control.leave(e.cfg.Scenario.Left, e.spend.byScope())
+	}
 	for _, c := range e.settle() {
 		sink.Changed(c)
 	}
-	off := e.offset()
 	d := e.dice
 	d.seed(e.cfg.Seed, streamSecond, uint64(e.second))
 	e.env.wobble = wobblesAt(e.cfg.Seed, off)
@@ -157,9 +161,17 @@ func (e *Engine) Step(sink Sink) {
 	e.load.apply(&e.env)
 	e.env.broke = e.spend.over(e.set)
 
+	stage := e.phase()
+	switch stage {
+	case calm:
+		e.tolls.before.Seconds++
+	case trouble:
+		e.tolls.during.Seconds++
+	}
 	n := int(d.poisson(expected))
 	for i := range n {
 		q := e.arrive(d, off, i, n)
+		e.tolls.saw(q, stage)
 		e.agenda.push(event{at: q.offset + seconds(q.Latency), kind: finished, request: q})
 		if q.Sampled {
 			sink.Started(q)

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/cmd/rollcall-drill/scenarios"
 	"rollcall/cmd/rollcall-drill/sim"
 )
 
@@ -61,55 +60,6 @@ func TestPuttingTheOldPromptBackCuresTheRegression(t *testing.T) {
 	}
 	w.live(30 * time.Second) // what is under way ends as it began
 	between(t, "schema failures after the rollback", w.over(3*time.Minute, fails, validations), 0.003, 0.03)
-}
-
-func TestEveryScenarioMovesWhatItPromises(t *testing.T) {
-	ratio := func(part, whole []string) func(b, a map[string]float64) float64 {
-		return func(b, a map[string]float64) float64 { return grown(b, a, part...) / grown(b, a, whole...) }
-	}
-	failed := ratio([]string{"llmops_requests_total{", "outcome=error"}, requests)
-	cost := ratio([]string{"llmops_cost_usd_total{"}, requests)
-	ttft := ratio([]string{"llmops_ttft_seconds_sum"}, []string{"llmops_ttft_seconds_count"})
-	for scenario, c := range map[string]struct {
-		what      string
-		value     func(b, a map[string]float64) float64
-		low, high float64 // compared with before
-	}{
-		"quiet":               {"the error share", failed, 0.4, 2.5},
-		"prompt-regression":   {"the schema failure share", ratio(fails, validations), 4, 12},
-		"silent-model-change": {"the time to first token", ttft, 1.8, 2.6},
-		"cost-runaway":        {"cost per request", cost, 1.8, 4},
-		"index-drift": {"the miss share", ratio([]string{"llmops_retrieval_total{", "hit=false"},
-			[]string{"llmops_retrieval_total{"}), 3, 6},
-		"provider-outage": {"the error share", failed, 10, 200},
-		"safety-spike":    {"the refusal share", ratio([]string{"llmops_refusals_total{"}, requests), 3, 14},
-		"privacy-leak": {"redactions", ratio([]string{"llmops_redactions_total{", "kind=email"},
-			requests), 1.8, 5},
-		"cache-collapse":    {"cost per request", cost, 1.15, 2.2},
-		"rate-limiting":     {"the error share", failed, 4, 80},
-		"budget-exhaustion": {"cost per request", cost, 1.2, 2},
-	} {
-		t.Run(scenario, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, scenario, 5, 0)
-			w.live(time.Minute)
-			zero := w.counters()
-			w.live(90 * time.Second)
-			first := w.counters()
-			w.live(3 * time.Minute)
-			then := w.counters()
-			w.live(4 * time.Minute)
-			last := w.counters()
-			between(t, c.what+" compared with before", c.value(then, last)/c.value(zero, first), c.low, c.high)
-		})
-	}
-	all, err := scenarios.All()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(all) != 12 {
-		t.Errorf("there are %d scenarios; these tests know 12", len(all))
-	}
 }
 
 func TestACanaryDoesWorseThanWhatIsLiveBesideIt(t *testing.T) {

@@ -159,12 +159,6 @@ func (c *Control) liveAt(t time.Time) Versions {
 	return v
 }
 
-// End hands over to the live part: budgets of which a certain amount is left
-// are measured by what history spent.
-func (h *History) End() {
-	h.e.cfg.Control.leave(h.e.cfg.Scenario.Left, h.e.spend.byScope())
-}
-
 type nowhere struct{}
 
 func (nowhere) Started(*Request)               {}

@@ -79,13 +79,12 @@ func TestHistoryAndLivePartAgree(t *testing.T) {
 	}
 }
 
-func TestWhatIsLeftOfABudgetIsMeasuredFromHistory(t *testing.T) {
+func TestWhatIsLeftOfABudgetIsMeasuredFromWhatWasSpentBeforeTheStart(t *testing.T) {
 	w := newWorld(t, "budget-exhaustion", 1, 0)
 	h := sim.NewHistory(w.Engine, time.Minute)
 	for at := start.Add(-3 * time.Hour); at.Before(start.Add(-time.Minute)); at = at.Add(time.Minute) {
 		h.Fill(at, func(*sim.Metric, float64) {})
 	}
-	h.End()
 	refused := []string{"llmops_requests_total{", "error_type=budget_exceeded"}
 	w.live(5 * time.Minute)
 	if n := grown(nil, w.counters(), refused...); n != 0 {

@@ -12,7 +12,7 @@ type arrivals struct {
 }
 
 // weigh takes the weights of traffic from the live deployment's parameters.
-func (a *arrivals) weigh(d *Deployment) {
+func (a *arrivals) weigh(d *Deployment, off *featureSet) {
 	var weights []float64
 	var sum, usual float64
 	for t := range tenants {
@@ -21,6 +21,9 @@ func (a *arrivals) weigh(d *Deployment) {
 				w := tenants[t].weight * routes[r].weight * regions[g].weight
 				usual += w
 				w *= d.cell(r, t, g)[Traffic]
+				if off.tenants[t] {
+					w *= insistence
+				}
 				sum += w
 				weights = append(weights, w)
 			}
@@ -34,14 +37,16 @@ func (a *arrivals) draw(d dice) (tenant int, route Route, region int) {
 	return i / (int(routeCount) * len(regions)), Route(i / len(regions) % int(routeCount)), i % len(regions)
 }
 
-// load is how busy the service and its provider are. Averages run over about
-// half a minute of service time.
+// load is how busy the service and its provider are. Averages run over some ten
+// seconds of service time.
 type load struct {
 	seconds  float64 // mean seconds that a request keeps a worker
-	calls    float64 // LLM calls per second
+	calls    float64 // LLM calls per second, of the pinned model
+	worked   float64 // requests per second that were worked on
 	tokens   float64 // tokens per second
 	newCalls float64 // of this second
 	newToks  float64
+	newWork  float64
 	backlog  float64 // requests waiting
 	drop     float64 // probability that a request finds the queue full
 	wait     float64
@@ -54,11 +59,13 @@ const (
 	workers       = 140.0
 	callsPerMin   = 5200.0
 	tokensPerMin  = 14e6
-	memory        = 1.0 / 30
+	memory        = 1.0 / 10 // of a second: the provider meters bursts, too
 	usualSeconds  = 1.9
 	maxSqueeze    = 0.85
 	contention    = 0.18 // how much a fully used service slows down
 	queueOverhead = 0.003
+	insistence    = 0.02 // of the traffic of a tenant that is switched off: most clients give up
+	restraint     = 0.96 // how close to the provider's limits a queue goes
 )
 
 func (l *load) advance(arriving float64, q Queueing, p *params) {
@@ -67,7 +74,8 @@ func (l *load) advance(arriving float64, q Queueing, p *params) {
 	}
 	l.calls += (l.newCalls - l.calls) * memory
 	l.tokens += (l.newToks - l.tokens) * memory
-	l.newCalls, l.newToks = 0, 0
+	l.worked += (l.newWork - l.worked) * memory
+	l.newCalls, l.newToks, l.newWork = 0, 0, 0
 	l.limits = [2]float64{callsPerMin * p[Quota], tokensPerMin * p[Quota]}
 
 	able := max(workers*p[Capacity]/l.seconds, 0.1)
@@ -78,12 +86,25 @@ func (l *load) advance(arriving float64, q Queueing, p *params) {
 		l.squeeze = min(max(1-able/arriving, 0), maxSqueeze)
 		return
 	}
+	able = min(able, l.pace())
 	l.backlog = max(l.backlog+arriving-able, 0)
 	if limit := float64(q.MaxDepth); l.backlog > limit {
 		l.drop = min((l.backlog-limit)/arriving, 1)
 		l.backlog = limit
 	}
 	l.wait = l.backlog/able + queueOverhead*l.use*l.use
+}
+
+// pace is how many requests a second the provider's limits allow: a queue holds
+// the others back before the provider rejects their calls.
+func (l *load) pace() float64 {
+	most := math.Inf(1)
+	for i, used := range [2]float64{l.calls, l.tokens} {
+		if used > 0 && l.worked > 0 {
+			most = min(most, restraint*l.limits[i]/60/(used/l.worked))
+		}
+	}
+	return max(most, 0.1)
 }
 
 func (l *load) apply(env *environment) {
@@ -100,7 +121,13 @@ func (l *load) apply(env *environment) {
 // saw takes note of a request that finished.
 func (l *load) saw(q *Request) {
 	l.seconds += (q.Latency - q.Queued - l.seconds) / 900
+	if q.err != errOverloaded {
+		l.newWork++
+	}
 	for i := range q.Calls {
+		if q.Calls[i].Model != q.Deployment.Versions[Model] {
+			continue // a fallback model has limits of its own
+		}
 		l.newCalls++
 		l.newToks += float64(q.Calls[i].In + q.Calls[i].Out)
 	}

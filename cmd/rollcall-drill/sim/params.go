@@ -39,9 +39,11 @@ const (
 	SearchSlow // of retrievals: twenty times slower than the median
 	Rerank
 	PromptAssembly
-	TTFT     // time to first token
-	PerToken // per output token after the first
-	SlowTail // of LLM calls: five times slower
+	TTFT       // time to first token
+	PerToken   // per output token after the first
+	SlowTail   // of LLM calls: five times slower
+	ColdSearch // multiplier of vector search when no cache knows the prompt
+	ColdTTFT   // multiplier of time to first token when the provider has no prefix cached
 	Validation
 	Delivery
 	TokensIn  // median of the first LLM call
@@ -97,6 +99,8 @@ var paramTable = [paramCount]paramInfo{
 	TTFT:           {"ttft", latency, false, 0.42},
 	PerToken:       {"per_token", latency, false, 0.0085},
 	SlowTail:       {"slow_tail", steady, true, 0.006},
+	ColdSearch:     {"cold_search", steady, false, 1},
+	ColdTTFT:       {"cold_ttft", steady, false, 1},
 	Validation:     {"validation", latency, false, 0.009},
 	Delivery:       {"delivery", latency, false, 0.022},
 	TokensIn:       {"tokens_in", size, false, 1750},

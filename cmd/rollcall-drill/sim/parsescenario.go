@@ -25,29 +25,98 @@ func (d decoder) scenario(n ast.Node, s *Scenario) {
 				if e.Until > 0 && e.Until <= e.At {
 					d.fail(v, "effects: until %s is not after at %s", e.Until, e.At)
 				}
+				if e.Lasts > 0 != (e.Every > 0) || e.Lasts > e.Every {
+					d.fail(v, "effects: every and lasts go together, and lasts is the shorter; they are %s and %s", e.Every, e.Lasts)
+				}
 				s.Effects = append(s.Effects, e)
 			})
 		},
 		"served": func(v ast.Node) {
 			d.list(v, "served", func(v ast.Node) { s.Served = append(s.Served, d.served(v)) })
 		},
-		"features": func(v ast.Node) {
-			s.Features = map[string]bool{}
-			d.each(v, "features", func(key string, k, v ast.Node) {
-				if !knownFeature(key) {
-					d.fail(k, "features: unknown feature %q", key)
-				}
-				s.Features[key] = d.bool(v, "features: "+key)
-			})
-		},
-		"budgets": func(v ast.Node) { s.Budgets = d.budgets(v, "budgets", budgetScopes[:]) },
-		"left":    func(v ast.Node) { s.Left = d.budgets(v, "left", spentScopes[:]) },
+		"features": func(v ast.Node) { s.Features = d.features(v, "features") },
+		"queueing": func(v ast.Node) { s.Queueing = d.onOff(v, "queueing") },
+		"solution": func(v ast.Node) { s.Solution = d.solution(v) },
+		"budgets":  func(v ast.Node) { s.Budgets = d.budgets(v, "budgets", budgetScopes[:]) },
+		"left":     func(v ast.Node) { s.Left = d.budgets(v, "left", spentScopes[:]) },
 		"enforce": func(v ast.Node) {
 			d.list(v, "enforce", func(v ast.Node) {
 				s.Enforce = append(s.Enforce, d.one(v, "enforce", spentScopes[:]))
 			})
 		},
 	})
+}
+
+func (d decoder) onOff(n ast.Node, what string) Tri {
+	if d.one(n, what, []string{"on", "off"}) == "on" {
+		return Yes
+	}
+	return No
+}
+
+func (d decoder) solution(n ast.Node) (a Solution) {
+	d.fields(n, "solution", map[string]func(ast.Node){
+		"cause": func(v ast.Node) { a.Cause = d.text(v, "solution: cause") },
+		"cure":  func(v ast.Node) { a.Cure = d.text(v, "solution: cure") },
+		"category": func(v ast.Node) {
+			d.list(v, "solution: category", func(v ast.Node) {
+				a.Categories = append(a.Categories, d.one(v, "solution: category", categories[:]))
+			})
+		},
+		"by": func(v ast.Node) {
+			d.list(v, "solution: by", func(v ast.Node) { a.Ways = append(a.Ways, d.way(v)) })
+		},
+	})
+	if a.Cause == "" || a.Cure == "" || len(a.Categories) == 0 || len(a.Ways) == 0 {
+		d.fail(n, "solution: cause, cure, category and by belong together; one is missing")
+	}
+	return a
+}
+
+// categories of incidents, as the console knows them.
+var categories = [...]string{"safety", "correctness", "privacy", "quality", "availability", "cost"}
+
+func (d decoder) way(n ast.Node) (w Way) {
+	pins := map[string]func(ast.Node){}
+	for c, name := range Components {
+		pins[name] = func(n ast.Node) {
+			what := "solution: by: pins: " + name
+			if _, several := n.(*ast.SequenceNode); !several {
+				w.Pins[c] = []string{d.text(n, what)}
+				return
+			}
+			d.list(n, what, func(v ast.Node) { w.Pins[c] = append(w.Pins[c], d.text(v, what)) })
+		}
+	}
+	d.fields(n, "solution: by", map[string]func(ast.Node){
+		"pins":     func(v ast.Node) { d.fields(v, "solution: by: pins", pins) },
+		"features": func(v ast.Node) { w.Features = d.features(v, "solution: by: features") },
+		"queueing": func(v ast.Node) { w.Queueing = d.onOff(v, "solution: by: queueing") },
+		"canary": func(v ast.Node) {
+			d.one(v, "solution: by: canary", []string{"off"})
+			w.NoCanary = true
+		},
+		"budgets": func(v ast.Node) {
+			d.list(v, "solution: by: budgets", func(v ast.Node) {
+				w.Budgets = append(w.Budgets, d.one(v, "solution: by: budgets", budgetScopes[:]))
+			})
+		},
+	})
+	if w.size() == 0 {
+		d.fail(n, "solution: by: it says nothing; give pins, features, queueing, canary or budgets")
+	}
+	return w
+}
+
+func (d decoder) features(n ast.Node, what string) map[string]bool {
+	out := map[string]bool{}
+	d.each(n, what, func(key string, k, v ast.Node) {
+		if !knownFeature(key) {
+			d.fail(k, "%s: unknown feature %q", what, key)
+		}
+		out[key] = d.bool(v, what+": "+key)
+	})
+	return out
 }
 
 func (d decoder) budgets(n ast.Node, what string, scopes []string) map[string]float64 {
@@ -106,7 +175,7 @@ func (d decoder) allVersions(n ast.Node, s *Scenario) {
 				v := Version{Name: key, Trait: Effect{At: math.MinInt64}}
 				v.Trait.When.Versions[c] = key
 				fields := d.effectFields(&v.Trait)
-				for _, no := range []string{"at", "ramp", "until", "when"} {
+				for _, no := range []string{"at", "ramp", "until", "every", "lasts", "when"} {
 					delete(fields, no)
 				}
 				what := "versions: " + name + ": " + key
@@ -142,6 +211,8 @@ func (d decoder) effectFields(e *Effect) map[string]func(ast.Node) {
 		"at":       func(v ast.Node) { e.At = d.duration(v, "at") },
 		"ramp":     func(v ast.Node) { e.Ramp = d.duration(v, "ramp") },
 		"until":    func(v ast.Node) { e.Until = d.duration(v, "until") },
+		"every":    func(v ast.Node) { e.Every = d.duration(v, "every") },
+		"lasts":    func(v ast.Node) { e.Lasts = d.duration(v, "lasts") },
 		"when":     func(v ast.Node) { e.When = d.scope(v) },
 		"multiply": amounts("multiply", &e.Multiply, nil),
 		"add":      amounts("add", &e.Add, nil),

@@ -37,6 +37,8 @@ type Effect struct {
 	At       time.Duration // from the start of the drill; negative infinity for traits of versions
 	Ramp     time.Duration // until it is fully there
 	Until    time.Duration // 0: to the end
+	Every    time.Duration // it comes back this often; 0: it stays
+	Lasts    time.Duration // each time
 	When     Scope
 	Multiply map[Param]float64
 	Add      map[Param]float64
@@ -81,6 +83,8 @@ type Scenario struct {
 	Budgets     map[string]float64 // other budgets than usual
 	Left        map[string]float64 // what is left of budgets at the start
 	Enforce     []string           // budgets that refuse requests when they are used up
+	Queueing    Tri                // switched at the start; it is on otherwise
+	Solution    Solution
 }
 
 // merge adds the scenario's versions to the catalogue's; a version of the same name replaces.
@@ -119,6 +123,16 @@ func (s *Scenario) check() error {
 			if v != "" && s.version(c, v) == nil {
 				return fmt.Errorf("scenario %s: effects: when: %s %q is not a known version; known are %s",
 					s.Name, Components[c], v, strings.Join(s.names(c), ", "))
+			}
+		}
+	}
+	for _, w := range s.Solution.Ways {
+		for c, list := range w.Pins {
+			for _, v := range list {
+				if s.version(c, v) == nil {
+					return fmt.Errorf("scenario %s: solution: by: %s %q is not a known version; known are %s",
+						s.Name, Components[c], v, strings.Join(s.names(c), ", "))
+				}
 			}
 		}
 	}
@@ -165,6 +179,8 @@ func (s *Scenario) allEffects() []Effect {
 func (e *Effect) strength(off time.Duration) float64 {
 	switch {
 	case off < e.At, e.Until > 0 && off >= e.Until:
+		return 0
+	case e.Every > 0 && (off-e.At)%e.Every >= e.Lasts:
 		return 0
 	case e.Ramp > 0 && off < e.At+e.Ramp:
 		return float64(off-e.At) / float64(e.Ramp)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rollcall/sources"
+	"rollcall/store/scorecard"
 )
 
 // Scripts are written against docs/json.md, so a field that is not in it does not exist for them.
@@ -32,6 +33,7 @@ func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
 		"doctor":           Finding{},
 		"init":             initJSON{},
 		"drill --headless": headlessJSON{},
+		"drill score":      scorecard.Card{},
 		"collect":          Endpoints{},
 		"version":          Version{},
 	} {

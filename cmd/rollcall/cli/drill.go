@@ -70,7 +70,7 @@ func (p *Program) drillCommand(o *options) *cobra.Command {
 	f.BoolVar(&headless, "headless", false, "no screen: print one JSON line with the addresses and run")
 	f.DurationVar(&d.For, "for", 0, "stop after this wall `duration`")
 	f.BoolVar(&keep, "keep", false, "keep the metrics and requests of the drill when it ends")
-	cmd.AddCommand(p.drillListCommand())
+	cmd.AddCommand(p.drillListCommand(), p.drillScoreCommand())
 	return cmd
 }
 
@@ -151,8 +151,9 @@ func (p *Program) drill(ctx context.Context, o *options, d DrillOptions, headles
 		if keep {
 			p.note("rollcall: the drill is over; everything of it is kept in %s", dir)
 		} else {
-			p.note("rollcall: the drill is over; its configuration and logs are in %s", dir)
+			p.note("rollcall: the drill is over; its configuration, journal and logs are in %s", dir)
 		}
+		p.showScore(context.WithoutCancel(ctx), dir)
 		return err
 	}
 	defer func() { _ = leave() }()

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,7 @@ type fakeDrill struct {
 	err     error
 	closed  int
 	kept    bool
+	dir     string // "/s" when empty
 }
 
 func (d *fakeDrill) Ready() launch.Ready {
@@ -38,7 +40,7 @@ func (d *fakeDrill) Err() error                               { return d.err }
 func (d *fakeDrill) Close(keep bool) (string, error) {
 	d.closed++
 	d.kept = keep
-	return "/s", nil
+	return cmp.Or(d.dir, "/s"), nil
 }
 
 type fakeDriller struct {
