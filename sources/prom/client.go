@@ -105,12 +105,19 @@ func (c *Client) do(ctx context.Context, call func(context.Context) (warnings, i
 	case <-ctx.Done():
 		return facts, ctx.Err()
 	}
+	if err := c.obey(ctx); err != nil {
+		if ctx.Err() == nil {
+			c.record(facts, err, false)
+		}
+		return facts, err
+	}
 	if err := c.hung(ctx); err != nil {
 		return facts, err
 	}
 	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	c.queries.Add(1)
+	c.recent.add(c.clock.Wall(), counts{queries: 1})
 	began := c.clock.Wall()
 	warn, info, err := call(bounded)
 	facts.Fetched = c.clock.Wall()
@@ -124,7 +131,11 @@ func (c *Client) do(ctx context.Context, call func(context.Context) (warnings, i
 	}
 	if err != nil {
 		c.failures.Add(1)
-		err = c.explain(err, bounded.Err() != nil)
+		explained := error(c.explain(err, bounded.Err() != nil))
+		if held := c.held(); held != nil && refusedForNow(err) {
+			explained = held
+		}
+		err = explained
 	}
 	facts.Skew = c.record(facts, err, bounded.Err() != nil)
 	return facts, err
@@ -182,6 +193,7 @@ func (c *Client) answer(value model.Value, facts sources.Facts, err error) ([]so
 		}
 	}
 	c.samples.Add(int64(n))
+	c.recent.add(facts.Fetched, counts{samples: int64(n)})
 	return out, facts, nil
 }
 

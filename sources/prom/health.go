@@ -156,10 +156,15 @@ func (c *Client) Health() sources.Health {
 // Debug returns counters since the start, as name and value.
 func (c *Client) Debug() [][2]string {
 	n := func(v int64) string { return strconv.FormatInt(v, 10) }
+	minute := c.recent.sum(c.clock.Wall())
 	return [][2]string{
+		{"prom queries/min", n(minute.queries)},
+		{"prom samples/min", n(minute.samples)},
+		{"prom bytes/min", n(minute.bytes)},
 		{"prom queries", n(c.queries.Load())},
 		{"prom failures", n(c.failures.Load())},
 		{"prom retries", n(c.retries.Load())},
+		{"prom held back", n(c.heldBack.Load())},
 		{"prom in flight", n(int64(len(c.slots)))},
 		{"prom time", time.Duration(c.took.Load()).Round(time.Millisecond).String()},
 		{"prom samples", n(c.samples.Load())},
