@@ -73,6 +73,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			}
 		}
 		if !again {
+			t.hold.Asked(resp.StatusCode, t.wall(), leftAlone, t.jitter())
 			return t.bounded(resp)
 		}
 		t.retries.Add(1)
@@ -98,17 +99,13 @@ func notNow(resp *http.Response) bool {
 	return false
 }
 
-// pause is what the server asked for, or a doubling wait with jitter. After the
-// last try, or when it asked for longer than a call waits, all calls stay away.
+// pause is what the server asked for, which holds for all calls, or a doubling wait with jitter.
 func (t *transport) pause(try int, resp *http.Response) time.Duration {
 	now := t.wall()
 	if d, asked := hold.After(resp.Header, now); asked {
 		t.hold.Asked(resp.StatusCode, now, d, t.jitter())
 		left, _, _ := t.hold.Left(now)
 		return left
-	}
-	if try == maxTries {
-		t.hold.Asked(resp.StatusCode, now, leftAlone, t.jitter())
 	}
 	d := firstRetryWait << (try - 1)
 	return d/2 + time.Duration(t.jitter()*float64(d))
