@@ -2,6 +2,8 @@
 package hold
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 	"sync"
@@ -47,6 +49,47 @@ func (h *Hold) Left(now time.Time) (left time.Duration, until time.Time, code in
 }
 
 func (h *Hold) tooFar(now time.Time) bool { return h.until.Sub(now) > Longest+spread }
+
+// Held is the error of a call that was not made.
+type Held struct {
+	Code  int       // of the answer that began it
+	Until time.Time // wall
+}
+
+// Error is one phrase: "429 Too Many Requests, it is asked again at 02:47:31Z".
+func (e *Held) Error() string {
+	end := e.Until.Add(time.Second - 1).Truncate(time.Second).UTC()
+	return fmt.Sprintf("%d %s, it is asked again at %s", e.Code, http.StatusText(e.Code), end.Format("15:04:05Z"))
+}
+
+// Beyond returns why a call that would wait no longer than patience is not made; nil when it is.
+func (h *Hold) Beyond(now time.Time, patience time.Duration) *Held {
+	if left, until, code := h.Left(now); left > patience {
+		return &Held{code, until}
+	}
+	return nil
+}
+
+// Wait keeps a call back: it waits out what is left, and fails with *Held at once
+// when that is more than patience. wall and wait are the caller's clock.
+func (h *Hold) Wait(ctx context.Context, patience time.Duration, wall func() time.Time, wait func(context.Context, time.Duration) error) error {
+	for range 3 { // while it waits, other calls may be told to wait longer
+		left, until, code := h.Left(wall())
+		switch {
+		case left == 0:
+			return nil
+		case left > patience:
+			return &Held{code, until}
+		}
+		if err := wait(ctx, left); err != nil {
+			return err
+		}
+	}
+	if left, until, code := h.Left(wall()); left > 0 {
+		return &Held{code, until}
+	}
+	return nil
+}
 
 // After reads a Retry-After header: seconds, or a date. It reports false when there is none.
 func After(header http.Header, now time.Time) (time.Duration, bool) {

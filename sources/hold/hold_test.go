@@ -1,6 +1,8 @@
 package hold
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -63,5 +65,46 @@ func TestRetryAfterIsSecondsOrADate(t *testing.T) {
 		if d, ok := After(http.Header{"Retry-After": {header}}, t0); ok || d != 0 {
 			t.Errorf("%q is %s, %v", header, d, ok)
 		}
+	}
+}
+
+func TestACallWaitsOutAShortHoldAndIsNotMadeDuringALongOne(t *testing.T) {
+	now := t0
+	wall := func() time.Time { return now }
+	wait := func(_ context.Context, d time.Duration) error { now = now.Add(d); return nil }
+	var h Hold
+	h.Asked(503, now, 2*time.Second, 0)
+	if err := h.Wait(t.Context(), 3*time.Second, wall, wait); err != nil || now.Sub(t0) != 2*time.Second {
+		t.Errorf("short: %v after %s", err, now.Sub(t0))
+	}
+	h.Asked(429, now, time.Minute, 0)
+	began := now
+	err := h.Wait(t.Context(), 3*time.Second, wall, wait)
+	var held *Held
+	if !errors.As(err, &held) || err.Error() != "429 Too Many Requests, it is asked again at 02:31:02Z" || now != began {
+		t.Errorf("long: %v after %s", err, now.Sub(began))
+	}
+	if why := h.Beyond(now, 2*time.Minute); why != nil {
+		t.Errorf("whoever would wait is told %v", why)
+	}
+}
+
+func TestAHoldThatIsProlongedWhileACallWaitsEndsTheCall(t *testing.T) {
+	now := t0
+	var h Hold
+	h.Asked(503, now, time.Second, 0)
+	waits := 0
+	err := h.Wait(t.Context(), 3*time.Second, func() time.Time { return now }, func(_ context.Context, d time.Duration) error {
+		waits++
+		now = now.Add(d)
+		h.Asked(503, now, time.Second, 0)
+		return nil
+	})
+	if err == nil || waits != 3 {
+		t.Errorf("%v after %d waits", err, waits)
+	}
+	h.Asked(503, now, time.Second, 0)
+	if err := h.Wait(t.Context(), 3*time.Second, func() time.Time { return now }, func(context.Context, time.Duration) error { return context.Canceled }); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
 	}
 }

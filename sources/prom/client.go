@@ -2,6 +2,7 @@ package prom
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"rollcall/sources"
+	"rollcall/sources/hold"
 )
 
 // nameLookback bounds how far back MetricNames looks for a metric.
@@ -105,8 +107,10 @@ func (c *Client) do(ctx context.Context, call func(context.Context) (warnings, i
 	case <-ctx.Done():
 		return facts, ctx.Err()
 	}
-	if err := c.obey(ctx); err != nil {
-		if ctx.Err() == nil {
+	if err := c.hold.Wait(ctx, maxRetryWait, c.clock.Wall, c.rt.wait); err != nil {
+		if why := (*hold.Held)(nil); errors.As(err, &why) {
+			c.heldBack.Add(1)
+			err = c.held(why)
 			c.record(facts, err, false)
 		}
 		return facts, err
@@ -131,11 +135,12 @@ func (c *Client) do(ctx context.Context, call func(context.Context) (warnings, i
 	}
 	if err != nil {
 		c.failures.Add(1)
-		explained := error(c.explain(err, bounded.Err() != nil))
-		if held := c.held(); held != nil && refusedForNow(err) {
-			explained = held
+		why := c.hold.Beyond(c.clock.Wall(), maxRetryWait)
+		if why != nil && refusedForNow(err) {
+			err = c.held(why)
+		} else {
+			err = c.explain(err, bounded.Err() != nil)
 		}
-		err = explained
 	}
 	facts.Skew = c.record(facts, err, bounded.Err() != nil)
 	return facts, err

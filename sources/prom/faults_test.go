@@ -73,9 +73,9 @@ func TestAFaultIsSaidInOneLineAndLeftBehindWhenItEnds(t *testing.T) {
 		{faultproxy.Status(401, "no org id"), "access refused", "X-Scope-OrgID", false},
 		{faultproxy.Status(403, "wrong tenant"), "wrong tenant", "X-Scope-OrgID", false},
 		{faultproxy.Status(404, "no such tenant"), "no Prometheus API", "path prefix", false},
-		{faultproxy.Status(429, "slow down"), "too many requests (429), it is asked again at", "raise its limit", false},
-		{faultproxy.Status(429, "slow down", "Retry-After", "120"), "too many requests (429), it is asked again at", "raise its limit", false},
-		{faultproxy.Status(503, "starting"), "not available (503), it is asked again at", "look at its load", false},
+		{faultproxy.Status(429, "slow down"), "429 Too Many Requests, it is asked again at", "raise its limit", false},
+		{faultproxy.Status(429, "slow down", "Retry-After", "120"), "429 Too Many Requests, it is asked again at", "raise its limit", false},
+		{faultproxy.Status(503, "starting"), "503 Service Unavailable, it is asked again at", "look at its load", false},
 		{faultproxy.Gigabyte(`{"status":"success","data":{"resultType":"vector","result":[`), "larger than max_body", "shorter range", false},
 		{faultproxy.Expired(), "certificate not valid", "renew it", true},
 	} {
