@@ -1,10 +1,8 @@
 package prom
 
 import (
-	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"runtime"
 	"strings"
@@ -16,32 +14,21 @@ import (
 	"rollcall/sources/faultproxy"
 )
 
-// movableClock is wall time that a test can let pass.
-type movableClock struct{ passed atomic.Int64 }
-
-func (c *movableClock) Now() time.Time                       { return c.Wall() }
-func (c *movableClock) Wall() time.Time                      { return time.Now().Add(time.Duration(c.passed.Load())) }
-func (c *movableClock) ToWall(d time.Duration) time.Duration { return d }
-func (c *movableClock) pass(d time.Duration)                 { c.passed.Add(int64(d)) }
-
 func healthy(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = io.WriteString(w, oneSeries)
 }
 
 // faulty returns a client of a proxy; waits between tries pass at once, on the clock too.
-func faulty(t *testing.T, p *faultproxy.Proxy, cfg Config) (*Client, *movableClock) {
+func faulty(t *testing.T, p *faultproxy.Proxy, cfg Config) (*Client, *faultproxy.Clock) {
 	t.Helper()
-	clock := &movableClock{}
+	clock := &faultproxy.Clock{}
 	cfg.URL = p.URL
 	if p.CA != "" {
 		cfg.HTTP = tlsConfig(p.CA)
 	}
 	c, err := newClient(cfg, Options{Clock: clock}, func(x *transport) {
-		x.wait = func(ctx context.Context, d time.Duration) error {
-			clock.pass(d)
-			return ctx.Err()
-		}
+		x.wait = clock.Wait
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -112,9 +99,9 @@ func TestAFaultIsSaidInOneLineAndLeftBehindWhenItEnds(t *testing.T) {
 
 // healthyAgain asks until there is an answer, and returns its time. What is held
 // back passes on the clock; a loaded machine may need several tries.
-func healthyAgain(t *testing.T, c *Client, clock *movableClock) time.Time {
+func healthyAgain(t *testing.T, c *Client, clock *faultproxy.Clock) time.Time {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; clock.pass(10 * time.Second) {
+	for deadline := time.Now().Add(30 * time.Second); ; clock.Pass(10 * time.Second) {
 		_, facts, err := c.Query(t.Context(), "x", t0)
 		if err == nil {
 			return facts.Fetched
@@ -143,24 +130,11 @@ func TestAGigabyteIsNeitherReadNorHeld(t *testing.T) {
 	}
 }
 
-// noName fails to find the host, as a resolver does, while broken is set.
-type noName struct {
-	next   http.RoundTripper
-	broken atomic.Bool
-}
-
-func (n *noName) RoundTrip(r *http.Request) (*http.Response, error) {
-	if n.broken.Load() {
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host\x1b[2J", Name: r.URL.Hostname(), IsNotFound: true}}
-	}
-	return n.next.RoundTrip(r)
-}
-
 func TestANameThatIsNotFoundIsSaidAndAskedForAgain(t *testing.T) {
 	s := serve(t, healthy)
-	dns := &noName{}
-	dns.broken.Store(true)
-	c, err := newClient(Config{URL: s.URL}, Options{Clock: wallClock{}}, func(x *transport) { dns.next, x.next = x.next, dns })
+	dns := &faultproxy.Resolver{}
+	dns.Broken.Store(true)
+	c, err := newClient(Config{URL: s.URL}, Options{Clock: wallClock{}}, func(x *transport) { dns.Next, x.next = x.next, dns })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +143,7 @@ func TestANameThatIsNotFoundIsSaidAndAskedForAgain(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "host name not found; check prometheus.url and the name server") {
 		t.Fatalf("error %v", err)
 	}
-	dns.broken.Store(false)
+	dns.Broken.Store(false)
 	if _, _, err := c.Query(t.Context(), "x", t0); err != nil || c.Health().State != sources.SourceUp {
 		t.Errorf("error %v, health %+v", err, c.Health())
 	}
@@ -223,11 +197,11 @@ func TestWhatOneCallIsToldHoldsForAllCallsAndNoLongerThanFiveMinutes(t *testing.
 			t.Errorf("a server that asked to be left alone got %d requests", n)
 		}
 		p.Heal()
-		clock.pass(4*time.Minute + 55*time.Second)
+		clock.Pass(4*time.Minute + 55*time.Second)
 		if _, _, err := c.Query(t.Context(), "x", t0); err == nil {
 			t.Error("it was asked before its time")
 		}
-		clock.pass(20 * time.Second) // five minutes and the jitter
+		clock.Pass(20 * time.Second) // five minutes and the jitter
 		if _, _, err := c.Query(t.Context(), "x", t0); err != nil || c.Health().State != sources.SourceUp {
 			t.Errorf("after five minutes: %v, %+v", err, c.Health())
 		}
@@ -283,18 +257,18 @@ func TestTheLastMinuteIsCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	clock.pass(30 * time.Second)
+	clock.Pass(30 * time.Second)
 	if _, _, err := c.Query(t.Context(), "x", t0); err != nil {
 		t.Fatal(err)
 	}
 	if d := debug(); d["prom queries/min"] != "4" || d["prom samples/min"] != "4" || d["prom bytes/min"] != d["prom bytes"] || d["prom bytes"] == "0" {
 		t.Errorf("counters %v", d)
 	}
-	clock.pass(40 * time.Second)
+	clock.Pass(40 * time.Second)
 	if d := debug(); d["prom queries/min"] != "1" || d["prom queries"] != "4" {
 		t.Errorf("a minute after the first three: %v", d)
 	}
-	clock.pass(time.Hour)
+	clock.Pass(time.Hour)
 	if d := debug(); d["prom queries/min"] != "0" || d["prom bytes/min"] != "0" || d["prom samples/min"] != "0" {
 		t.Errorf("after an hour of silence: %v", d)
 	}
