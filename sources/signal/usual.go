@@ -171,9 +171,10 @@ func (u *usuals) load(service string) {
 	u.wg.Go(func() {
 		defer close(done)
 		var wg sync.WaitGroup
+		var down breaker
 		for range usualLoaders {
 			wg.Go(func() {
-				for u.next(service) {
+				for u.next(service, &down) {
 				}
 			})
 		}
@@ -210,19 +211,32 @@ func (u *usuals) wait(ctx context.Context, service string) error {
 	}
 }
 
-// next loads one baseline; false when none is left to load.
-func (u *usuals) next(service string) bool {
+// next loads one baseline; false when none is left to load. A source in trouble
+// is not asked for all the others too: they wait as long as the one that failed.
+func (u *usuals) next(service string, down *breaker) bool {
 	u.mu.Lock()
 	list := u.wanted[service]
+	if down.open() != nil {
+		for _, w := range list {
+			slot := u.known[w.key]
+			slot.failed = u.wall()
+			u.known[w.key] = slot
+		}
+		list = nil
+		u.wanted[service] = nil
+	}
 	if len(list) == 0 || u.ctx.Err() != nil {
 		u.mu.Unlock()
 		return false
 	}
-	w := list[0]
-	u.wanted[service] = list[1:]
+	// Those that failed before come last, so that they keep nobody from being loaded.
+	i := max(0, slices.IndexFunc(list, func(w usualWish) bool { return u.known[w.key].failed.IsZero() }))
+	w := list[i]
+	u.wanted[service] = slices.Delete(list, i, i+1)
 	u.mu.Unlock()
 
 	series, facts, err := u.prom.Range(u.ctx, w.key.expr, w.at.Add(-usualDays*24*time.Hour), w.at.Add(-24*time.Hour), 24*time.Hour)
+	down.note(err)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	slot := u.known[w.key]

@@ -146,3 +146,62 @@ func TestWhatIsLoadedIsKeptAtOnceUnderAKeyThatTellsNothing(t *testing.T) {
 		t.Errorf("kept %+v", kept.list)
 	}
 }
+
+// troubled fails every query over two weeks but those of some expressions.
+type troubled struct {
+	*baselineReads
+	well func(expr string) bool
+	all  bool
+	got  []string
+}
+
+func (p *troubled) Range(ctx context.Context, expr string, start, end time.Time, step time.Duration) ([]sources.Series, sources.Facts, error) {
+	if step == 24*time.Hour {
+		p.mu.Lock()
+		p.got = append(p.got, expr)
+		p.mu.Unlock()
+		if p.all || !p.well(expr) {
+			return nil, sources.Facts{}, errDown
+		}
+	}
+	return p.baselineReads.Range(ctx, expr, start, end, step)
+}
+
+func TestASourceInTroubleIsNotAskedForEveryBaseline(t *testing.T) {
+	var names []string
+	for _, s := range Catalogue() {
+		for _, src := range s.From {
+			if src.Profile == LLMOps {
+				names = append(names, metrics(src.Query+" "+src.N)...)
+			}
+		}
+	}
+	c := &clock{now: t0}
+	p := &troubled{all: true, baselineReads: &baselineReads{metricsFake: exposing(names...).value(`.`, flat(0.01))}}
+	e := evaluator(t, Deps{Prom: p, Clock: c}, Service{})
+	load := func() []string {
+		t.Helper()
+		p.got = nil
+		if err := e.Warm(t.Context(), "s", view); err != nil {
+			t.Fatal(err)
+		}
+		return slices.Clone(p.got)
+	}
+	if got := load(); len(got) < breakAfter || len(got) > breakAfter+usualLoaders {
+		t.Errorf("a source that fails was asked %d times", len(got))
+	}
+	if got := load(); len(got) != 0 {
+		t.Errorf("it was asked %d times more within the minute", len(got))
+	}
+	// What fails for ever keeps the others waiting for a while, not for ever.
+	p.all = false
+	p.well = func(expr string) bool { return !strings.Contains(expr, "llmops_requests_total") }
+	for range 20 {
+		c.add(usualRetry)
+		load()
+	}
+	r := reading(t, snapshot(t, e), "schema_fail")
+	if r.Usual == nil {
+		t.Errorf("behind queries that fail, %s never learns what is usual", r.Signal)
+	}
+}

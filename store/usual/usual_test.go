@@ -89,7 +89,9 @@ func TestADamagedOrForeignFileIsBegunAnew(t *testing.T) {
 		{name: "a flipped bit", damage: func(_ *testing.T, _ string, raw []byte) []byte { raw[len(raw)-20] ^= 1; return raw }},
 		{name: "cut short", damage: func(_ *testing.T, _ string, raw []byte) []byte { return raw[:len(raw)/2] }},
 		{name: "empty", damage: func(*testing.T, string, []byte) []byte { return nil }},
-		{name: "another version", damage: func(_ *testing.T, _ string, raw []byte) []byte { return bytes.Replace(raw, []byte("usual 1"), []byte("usual 2"), 1) }},
+		{name: "another version", damage: func(_ *testing.T, _ string, raw []byte) []byte {
+			return bytes.Replace(raw, []byte("usual 1"), []byte("usual 2"), 1)
+		}},
 		{name: "something else altogether", damage: func(*testing.T, string, []byte) []byte { return bytes.Repeat([]byte("\x1b[2J"), maxFile) }},
 		{name: "a folder", damage: func(t *testing.T, file string, _ []byte) []byte {
 			if err := os.Remove(file); err != nil {
