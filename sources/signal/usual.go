@@ -58,7 +58,8 @@ type usualKey struct{ service, expr string }
 type usualSlot struct {
 	at     time.Time
 	values map[string]sources.Usual // by part; wholeKey for the sum of all
-	failed time.Time                // wall
+	failed time.Time                // wall: not asked again for a while
+	fails  int                      // in a row
 }
 
 type usualWish struct {
@@ -229,8 +230,13 @@ func (u *usuals) next(service string, down *breaker) bool {
 		u.mu.Unlock()
 		return false
 	}
-	// Those that failed before come last, so that they keep nobody from being loaded.
-	i := max(0, slices.IndexFunc(list, func(w usualWish) bool { return u.known[w.key].failed.IsZero() }))
+	// Those that failed most often come last, so that they keep nobody from being loaded.
+	i := 0
+	for j, w := range list {
+		if u.known[w.key].fails < u.known[list[i].key].fails {
+			i = j
+		}
+	}
 	w := list[i]
 	u.wanted[service] = slices.Delete(list, i, i+1)
 	u.mu.Unlock()
@@ -242,6 +248,7 @@ func (u *usuals) next(service string, down *breaker) bool {
 	slot := u.known[w.key]
 	if err != nil {
 		slot.failed = u.wall()
+		slot.fails++
 		u.known[w.key] = slot
 		if u.ctx.Err() == nil {
 			u.log.Debug("baseline could not be loaded", "query", w.key.expr, "error", err)

@@ -195,7 +195,7 @@ func TestASourceInTroubleIsNotAskedForEveryBaseline(t *testing.T) {
 	}
 	// What fails for ever keeps the others waiting for a while, not for ever.
 	p.all = false
-	p.well = func(expr string) bool { return !strings.Contains(expr, "llmops_requests_total") }
+	p.well = func(expr string) bool { return strings.Contains(expr, "llmops_validation_total") }
 	for range 20 {
 		c.add(usualRetry)
 		load()
