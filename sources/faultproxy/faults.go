@@ -14,7 +14,11 @@ type Fault struct {
 	serve   func(p *Proxy, w http.ResponseWriter, r *http.Request, over <-chan struct{})
 	refused bool
 	expired bool
+	silent  bool
 }
+
+// Silent tells whether only the client's own time limit ends a call.
+func (f Fault) Silent() bool { return f.silent }
 
 // Refused: nobody listens.
 func Refused() Fault { return Fault{Name: "refused", refused: true} }
@@ -26,7 +30,7 @@ func Down() Fault {
 
 // Hanging: the request is taken and never answered.
 func Hanging() Fault {
-	return Fault{Name: "hanging", serve: func(_ *Proxy, _ http.ResponseWriter, r *http.Request, over <-chan struct{}) {
+	return Fault{Name: "hanging", silent: true, serve: func(_ *Proxy, _ http.ResponseWriter, r *http.Request, over <-chan struct{}) {
 		select {
 		case <-r.Context().Done():
 		case <-over:
@@ -37,7 +41,7 @@ func Hanging() Fault {
 
 // Slow: the answer is right, and comes in so small drops that it never ends.
 func Slow() Fault {
-	return Fault{Name: "slow", serve: func(p *Proxy, w http.ResponseWriter, r *http.Request, over <-chan struct{}) {
+	return Fault{Name: "slow", silent: true, serve: func(p *Proxy, w http.ResponseWriter, r *http.Request, over <-chan struct{}) {
 		p.copyHeader(w, p.record(r).Header())
 		drop := time.NewTicker(5 * time.Millisecond)
 		defer drop.Stop()

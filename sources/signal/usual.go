@@ -49,6 +49,7 @@ type usuals struct {
 	known   map[usualKey]usualSlot
 	wanted  map[string][]usualWish // by service
 	loading map[string]chan struct{}
+	asked   map[usualKey]time.Time                 // of which hour, while the question is under way
 	stored  map[string]map[string]sources.Baseline // by service and key: of runs before
 	fresh   map[string][]sources.Baseline          // by service: loaded and not yet kept
 }
@@ -91,7 +92,7 @@ const wholeKey = "\x00whole"
 func newUsuals(ctx context.Context, wg *sync.WaitGroup, deps Deps) *usuals {
 	return &usuals{
 		ctx: ctx, wg: wg, prom: deps.Prom, wall: deps.Clock.Wall, log: deps.Log, kept: deps.Usual,
-		known: map[usualKey]usualSlot{}, wanted: map[string][]usualWish{}, loading: map[string]chan struct{}{},
+		known: map[usualKey]usualSlot{}, wanted: map[string][]usualWish{}, loading: map[string]chan struct{}{}, asked: map[usualKey]time.Time{},
 		stored: map[string]map[string]sources.Baseline{}, fresh: map[string][]sources.Baseline{},
 	}
 }
@@ -110,7 +111,7 @@ func (u *usuals) get(service, expr string, at time.Time, way usualWay) (map[stri
 		return s.values, true
 	}
 	if s.failed.IsZero() || u.wall().Sub(s.failed) >= usualRetry {
-		if !slices.ContainsFunc(u.wanted[service], func(w usualWish) bool { return w.key == k && w.at.Equal(slot) }) {
+		if !u.asked[k].Equal(slot) && !slices.ContainsFunc(u.wanted[service], func(w usualWish) bool { return w.key == k && w.at.Equal(slot) }) {
 			u.wanted[service] = append(u.wanted[service], usualWish{k, slot, way})
 		}
 	}
@@ -239,12 +240,14 @@ func (u *usuals) next(service string, down *breaker) bool {
 	}
 	w := list[i]
 	u.wanted[service] = slices.Delete(list, i, i+1)
+	u.asked[w.key] = w.at
 	u.mu.Unlock()
 
 	series, facts, err := u.prom.Range(u.ctx, w.key.expr, w.at.Add(-usualDays*24*time.Hour), w.at.Add(-24*time.Hour), 24*time.Hour)
 	down.note(err)
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	delete(u.asked, w.key)
 	slot := u.known[w.key]
 	if err != nil {
 		slot.failed = u.wall()

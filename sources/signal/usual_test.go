@@ -205,3 +205,19 @@ func TestASourceInTroubleIsNotAskedForEveryBaseline(t *testing.T) {
 		t.Errorf("behind queries that fail, %s never learns what is usual", r.Signal)
 	}
 }
+
+func TestABaselineUnderWayIsNotAskedForAgain(t *testing.T) {
+	p := &baselineReads{metricsFake: validation(flat(0.04))}
+	p.hang = make(chan struct{})
+	e := evaluator(t, Deps{Prom: p}, Service{})
+	for range 5 { // refreshes while the first question has no answer yet
+		snapshot(t, e)
+	}
+	close(p.hang)
+	if err := e.usual.wait(t.Context(), "s"); err != nil {
+		t.Fatal(err)
+	}
+	if p.n != 1 {
+		t.Errorf("asked %d times", p.n)
+	}
+}
