@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/common/config"
 
 	"rollcall/sources"
+	"rollcall/sources/hold"
 	"rollcall/sources/redact"
 )
 
@@ -71,6 +72,8 @@ type Client struct {
 	maxBody int64
 	wait    func(context.Context, time.Duration) error // wall time
 	jitter  func() float64                             // in [0,1)
+
+	hold hold.Hold
 
 	mu     sync.Mutex
 	health sources.Health

@@ -2,18 +2,21 @@ package loki
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
+	"os"
 	"strings"
 	"syscall"
 	"time"
 
 	"rollcall/sources"
+	"rollcall/sources/hold"
 	"rollcall/sources/redact"
 )
 
@@ -45,6 +48,10 @@ func (c *Client) get(ctx context.Context, path string, params url.Values, read f
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	began := c.clock.Wall()
+	if err := c.leftAlone(ctx); err != nil {
+		c.saw(answer{}, err)
+		return answer{}, err
+	}
 	for try := 1; ; try++ {
 		a, after, err := c.once(ctx, path, params, read)
 		a.fetched = c.clock.Wall()
@@ -56,8 +63,7 @@ func (c *Client) get(ctx context.Context, path string, params url.Values, read f
 		var f *failure
 		again := errors.As(err, &f) && f.transient && try < maxTries && ctx.Err() == nil
 		if again {
-			pause := time.Duration(float64(firstWait) * (0.5 + c.jitter()))
-			pause = max(pause, after)
+			pause := max(time.Duration(float64(firstWait)*(0.5+c.jitter())), after)
 			deadline, _ := ctx.Deadline()
 			again = pause <= longestWait && pause < time.Until(deadline)
 			if again {
@@ -115,7 +121,7 @@ func (c *Client) once(ctx context.Context, path string, params url.Values, read 
 	}()
 	a.skew = skew(resp.Header, sent, c.clock.Wall())
 	if resp.StatusCode != http.StatusOK {
-		return a, retryAfter(resp.Header, c.clock.Wall()), c.refused(resp)
+		return a, c.asked(resp), c.refused(resp)
 	}
 	body := &bounded{r: resp.Body, left: c.maxBody * wireFactor}
 	err = read(body)
@@ -144,7 +150,12 @@ func (c *Client) unreached(ctx context.Context, err error) error {
 		err = ue.Err
 	}
 	f := &failure{where: c.where, cause: err}
-	var dns *net.DNSError
+	var (
+		dns       *net.DNSError
+		file      *os.PathError
+		unknownCA x509.UnknownAuthorityError
+		badCert   *tls.CertificateVerificationError
+	)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		f.what = "the read was cancelled"
@@ -156,6 +167,12 @@ func (c *Client) unreached(ctx context.Context, err error) error {
 		f.what, f.remedy, f.transient = "connection refused", "is Loki running there? check loki.url", true
 	case errors.As(err, &dns):
 		f.what, f.remedy = "the host name is not known", "check loki.url and the name server"
+	case errors.As(err, &file):
+		f.what, f.remedy = redact.SanitizeLine(file.Error(), maxErrorText), "check the file names under loki.http"
+	case errors.As(err, &unknownCA):
+		f.what, f.remedy = "certificate of an unknown authority", "set loki.http.tls_config.ca_file"
+	case errors.As(err, &badCert):
+		f.what, f.remedy = "certificate not valid: "+redact.SanitizeLine(badCert.Err.Error(), maxErrorText), "renew it, or set server_name under loki.http.tls_config"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		f.what, f.remedy, f.transient = "the connection broke off", "try again; look at Loki's own log", true
 	default:
@@ -258,15 +275,28 @@ func skew(h http.Header, sent, got time.Time) time.Duration {
 	return d.Round(100 * time.Millisecond)
 }
 
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	s := h.Get("Retry-After")
-	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
-		return time.Duration(n) * time.Second
+// asked is how long Loki wants to be left alone, which holds for all calls.
+func (c *Client) asked(resp *http.Response) time.Duration {
+	now := c.clock.Wall()
+	d, said := hold.After(resp.Header, now)
+	if !said || resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
+		return 0
 	}
-	if t, err := http.ParseTime(s); err == nil {
-		return max(0, t.Sub(now))
+	c.hold.Asked(resp.StatusCode, now, d, c.jitter())
+	left, _, _ := c.hold.Left(now)
+	return left
+}
+
+// leftAlone waits out the end of a time for which Loki asked to be left alone, and fails when there is more of it.
+func (c *Client) leftAlone(ctx context.Context) error {
+	err := c.hold.Wait(ctx, longestWait, c.clock.Wall, c.wait)
+	switch why := (*hold.Held)(nil); {
+	case errors.As(err, &why):
+		return &failure{where: c.where, what: why.Error(), remedy: "ask for a shorter range, or raise its limits", cause: err}
+	case err != nil:
+		return c.unreached(ctx, err)
 	}
-	return 0
+	return nil
 }
 
 var errTooLong = errors.New("the answer is too long")

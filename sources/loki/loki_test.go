@@ -232,7 +232,7 @@ func TestALineOf100MegabytesIsCutWhileReading(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, `"],["1700000000000000001","after"]]}]}}`)
 	})
-	list, err := client(t, Config{URL: url, MaxLine: 1001}).QueryRange(t.Context(), anything)
+	list, err := client(t, Config{URL: url, MaxLine: 1001, Timeout: sources.Duration(5 * time.Minute)}).QueryRange(t.Context(), anything)
 	if err != nil {
 		t.Fatal(err)
 	}

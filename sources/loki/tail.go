@@ -135,6 +135,9 @@ func (t *tail) dial(ctx context.Context) (*websocket.Conn, error) {
 		r := http.Request{Header: header}
 		r.SetBasicAuth(c.user.Username(), password)
 	}
+	if err := c.leftAlone(ctx); err != nil {
+		return nil, err
+	}
 	sent := c.clock.Wall()
 	//nolint:bodyclose // after a successful Dial the body is the connection's; otherwise the library has closed it
 	conn, resp, err := websocket.Dial(ctx, u.String(), &websocket.DialOptions{HTTPClient: c.ws, HTTPHeader: header})
@@ -149,6 +152,7 @@ func (t *tail) dial(ctx context.Context) (*websocket.Conn, error) {
 	case resp.StatusCode == http.StatusSwitchingProtocols || resp.StatusCode == http.StatusOK:
 		err = &failure{where: c.where, what: fmt.Sprintf("no websocket behind the tail (status %d)", resp.StatusCode), remedy: "a proxy that cannot pass websockets on may be in between"}
 	default:
+		c.asked(resp)
 		err = c.refused(resp)
 	}
 	c.saw(a, err)

@@ -2,6 +2,7 @@ package prom
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"rollcall/sources"
+	"rollcall/sources/hold"
 )
 
 // nameLookback bounds how far back MetricNames looks for a metric.
@@ -105,12 +107,21 @@ func (c *Client) do(ctx context.Context, call func(context.Context) (warnings, i
 	case <-ctx.Done():
 		return facts, ctx.Err()
 	}
+	if err := c.hold.Wait(ctx, maxRetryWait, c.clock.Wall, c.rt.wait); err != nil {
+		if why := (*hold.Held)(nil); errors.As(err, &why) {
+			c.heldBack.Add(1)
+			err = c.held(why)
+			c.record(facts, err, false)
+		}
+		return facts, err
+	}
 	if err := c.hung(ctx); err != nil {
 		return facts, err
 	}
 	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	c.queries.Add(1)
+	c.recent.add(c.clock.Wall(), counts{queries: 1})
 	began := c.clock.Wall()
 	warn, info, err := call(bounded)
 	facts.Fetched = c.clock.Wall()
@@ -124,7 +135,12 @@ func (c *Client) do(ctx context.Context, call func(context.Context) (warnings, i
 	}
 	if err != nil {
 		c.failures.Add(1)
-		err = c.explain(err, bounded.Err() != nil)
+		why := c.hold.Beyond(c.clock.Wall(), maxRetryWait)
+		if why != nil && refusedForNow(err) {
+			err = c.held(why)
+		} else {
+			err = c.explain(err, bounded.Err() != nil)
+		}
 	}
 	facts.Skew = c.record(facts, err, bounded.Err() != nil)
 	return facts, err
@@ -182,6 +198,7 @@ func (c *Client) answer(value model.Value, facts sources.Facts, err error) ([]so
 		}
 	}
 	c.samples.Add(int64(n))
+	c.recent.add(facts.Fetched, counts{samples: int64(n)})
 	return out, facts, nil
 }
 

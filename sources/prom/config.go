@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/common/config"
 
 	"rollcall/sources"
+	"rollcall/sources/hold"
 )
 
 // Config is the `prometheus:` section of the configuration.
@@ -39,8 +40,9 @@ const (
 	defaultMaxBody  = 16 << 20 // a thousand series of a wide chart; several come at once, and each is held twice
 	maxPoints       = 11_000   // what Prometheus itself refuses to exceed per series
 	maxTries        = 3
-	maxRetryWait    = 5 * time.Second
+	maxRetryWait    = 3 * time.Second // a call that would have to wait longer fails and says until when
 	firstRetryWait  = 200 * time.Millisecond
+	leftAlone       = 5 * time.Second // for which a server that refused every try is not asked
 )
 
 // Options are what the client needs from the program around it.
@@ -64,11 +66,15 @@ type Client struct {
 	life context.Context // until Close
 	end  context.CancelFunc
 
+	rt     *transport
+	hold   hold.Hold
+	recent recent
+
 	mu     sync.Mutex
 	health sources.Health
 	hang   hang
 
-	queries, failures, retries, samples, bytes, took atomic.Int64
+	queries, failures, retries, heldBack, samples, bytes, took atomic.Int64
 }
 
 // New returns a client. It does not connect: a server that is down is a matter of Health, not of New.
@@ -121,10 +127,12 @@ func newClient(cfg Config, opts Options, adjust func(*transport)) (*Client, erro
 		wait:    sleep,
 		jitter:  rand.Float64,
 		onDate:  c.sawDate,
-		bytes:   &c.bytes,
+		onBytes: c.read,
+		hold:    &c.hold,
 		retries: &c.retries,
 	}
 	adjust(rt)
+	c.rt = rt
 	c.life, c.end = context.WithCancel(context.Background())
 	if u.User != nil && cfg.HTTP.BasicAuth == nil {
 		// Credentials written into the URL: sent by net/http as basic auth, shown nowhere.

@@ -61,12 +61,12 @@ func (c *Client) explain(err error, timedOut bool) *Error {
 		case strings.Contains(apiErr.Msg, "429"):
 			return say("too many requests", "it is limiting this client; raise its limit or refresh less often")
 		case strings.Contains(apiErr.Msg, "401"), strings.Contains(apiErr.Msg, "403"):
-			return say("access refused: "+msg, "check the credentials under prometheus.http")
+			return say("access refused: "+msg, "check the credentials under prometheus.http and the tenant in prometheus.headers (X-Scope-OrgID)")
 		case strings.Contains(apiErr.Msg, "404"):
 			return say("no Prometheus API at this address", "check prometheus.url, path prefix included")
 		case apiErr.Type == v1.ErrBadResponse:
 			return say("answer is cut short or not JSON: "+msg, "check prometheus.url and what stands between")
-		case apiErr.Type == v1.ErrTimeout:
+		case apiErr.Type == v1.ErrTimeout, strings.Contains(apiErr.Detail, `"errorType":"timeout"`):
 			return say("query timed out at the server", "use a shorter range, or look at its load")
 		default:
 			return say(msg, "look at the server's log")
@@ -90,7 +90,7 @@ func (c *Client) explain(err error, timedOut bool) *Error {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return say("connection refused", "is it running?")
 	case errors.As(err, &dns):
-		return say("host name not found", "check prometheus.url")
+		return say("host name not found", "check prometheus.url and the name server")
 	case errors.As(err, &unknownCA):
 		return say("certificate of an unknown authority", "set prometheus.http.tls_config.ca_file")
 	case errors.As(err, &badCert):
@@ -156,10 +156,15 @@ func (c *Client) Health() sources.Health {
 // Debug returns counters since the start, as name and value.
 func (c *Client) Debug() [][2]string {
 	n := func(v int64) string { return strconv.FormatInt(v, 10) }
+	minute := c.recent.sum(c.clock.Wall())
 	return [][2]string{
+		{"prom queries/min", n(minute.queries)},
+		{"prom samples/min", n(minute.samples)},
+		{"prom bytes/min", n(minute.bytes)},
 		{"prom queries", n(c.queries.Load())},
 		{"prom failures", n(c.failures.Load())},
 		{"prom retries", n(c.retries.Load())},
+		{"prom held back", n(c.heldBack.Load())},
 		{"prom in flight", n(int64(len(c.slots)))},
 		{"prom time", time.Duration(c.took.Load()).Round(time.Millisecond).String()},
 		{"prom samples", n(c.samples.Load())},

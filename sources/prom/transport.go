@@ -8,9 +8,10 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"sync/atomic"
 	"time"
+
+	"rollcall/sources/hold"
 )
 
 // errTooLarge and errNotAPI are recognised when an error is put into words.
@@ -30,7 +31,8 @@ type transport struct {
 	wait    func(context.Context, time.Duration) error
 	jitter  func() float64 // 0..1
 	onDate  func(server, wall time.Time)
-	bytes   *atomic.Int64
+	onBytes func(n int)
+	hold    *hold.Hold // shared by all calls: what one of them was told holds for the others
 	retries *atomic.Int64
 }
 
@@ -55,10 +57,10 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 			t.onDate(date, t.wall())
 		}
-		if resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
+		if !notNow(resp) {
 			return t.bounded(resp)
 		}
-		wait := t.pause(try, resp.Header.Get("Retry-After"))
+		wait := t.pause(try, resp)
 		deadline, limited := req.Context().Deadline()
 		again := try < maxTries && wait <= maxRetryWait && (!limited || t.wall().Add(wait).Before(deadline))
 		if again && req.Body != nil {
@@ -71,6 +73,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			}
 		}
 		if !again {
+			t.hold.Asked(resp.StatusCode, t.wall(), leftAlone, t.jitter())
 			return t.bounded(resp)
 		}
 		t.retries.Add(1)
@@ -83,13 +86,26 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// pause is what the server asked for, or a doubling wait with jitter.
-func (t *transport) pause(try int, retryAfter string) time.Duration {
-	if s, err := strconv.Atoi(retryAfter); err == nil && s >= 0 {
-		return min(time.Duration(s), 24*3600) * time.Second
+// notNow tells whether an answer asks for a later try. Prometheus itself answers
+// 503 in JSON when a query ran into its time limit: that one would only do it again.
+func notNow(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusTooManyRequests:
+		return true
+	case http.StatusServiceUnavailable:
+		kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+		return kind != "application/json" || resp.Header.Get("Retry-After") != ""
 	}
-	if at, err := http.ParseTime(retryAfter); err == nil {
-		return max(0, at.Sub(t.wall()))
+	return false
+}
+
+// pause is what the server asked for, which holds for all calls, or a doubling wait with jitter.
+func (t *transport) pause(try int, resp *http.Response) time.Duration {
+	now := t.wall()
+	if d, asked := hold.After(resp.Header, now); asked {
+		t.hold.Asked(resp.StatusCode, now, d, t.jitter())
+		left, _, _ := t.hold.Left(now)
+		return left
 	}
 	d := firstRetryWait << (try - 1)
 	return d/2 + time.Duration(t.jitter()*float64(d))
@@ -104,16 +120,16 @@ func (t *transport) bounded(resp *http.Response) (*http.Response, error) {
 		_ = resp.Body.Close()
 		return nil, fmt.Errorf("%w: %d bytes, limit %d", errTooLarge, resp.ContentLength, t.maxBody)
 	}
-	resp.Body = &limited{body: resp.Body, left: t.maxBody, limit: t.maxBody, bytes: t.bytes}
+	resp.Body = &limited{body: resp.Body, left: t.maxBody, limit: t.maxBody, onBytes: t.onBytes}
 	return resp, nil
 }
 
 // limited fails once more than its limit was read; cutting silently would look like a truncated answer.
 type limited struct {
-	body  io.ReadCloser
-	left  int64
-	limit int64
-	bytes *atomic.Int64
+	body    io.ReadCloser
+	left    int64
+	limit   int64
+	onBytes func(n int)
 }
 
 func (l *limited) Read(p []byte) (int, error) {
@@ -125,7 +141,7 @@ func (l *limited) Read(p []byte) (int, error) {
 	}
 	n, err := l.body.Read(p)
 	l.left -= int64(n)
-	l.bytes.Add(int64(n))
+	l.onBytes(n)
 	if l.left < 0 {
 		return n, fmt.Errorf("%w: limit %d", errTooLarge, l.limit)
 	}

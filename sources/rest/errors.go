@@ -12,12 +12,12 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"rollcall/sources"
+	"rollcall/sources/hold"
 	"rollcall/sources/redact"
 )
 
@@ -214,13 +214,26 @@ func skew(h http.Header, sent, got time.Time) time.Duration {
 	return d.Round(100 * time.Millisecond)
 }
 
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	s := h.Get("Retry-After")
-	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
-		return time.Duration(n) * time.Second
+// holdBack is how long the server wants to be left alone, which holds for all calls.
+func (c *Client) holdBack(resp *http.Response) time.Duration {
+	now := c.opts.Clock.Wall()
+	d, said := hold.After(resp.Header, now)
+	if !said || resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
+		return 0
 	}
-	if t, err := http.ParseTime(s); err == nil {
-		return max(0, t.Sub(now))
+	c.hold.Asked(resp.StatusCode, now, d, c.jitter())
+	left, _, _ := c.hold.Left(now)
+	return left
+}
+
+// leftAlone waits out the end of a time for which the server asked to be left alone, and fails when there is more of it.
+func (c *Client) leftAlone(ctx context.Context) error {
+	err := c.hold.Wait(ctx, longestWait, c.opts.Clock.Wall, c.wait)
+	switch why := (*hold.Held)(nil); {
+	case errors.As(err, &why):
+		return c.fail(why.Error(), "raise its limit for this client, or look at its load", err)
+	case err != nil:
+		return c.unreached(ctx, err)
 	}
-	return 0
+	return nil
 }

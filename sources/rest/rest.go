@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/common/config"
 
 	"rollcall/sources"
+	"rollcall/sources/hold"
 	"rollcall/sources/redact"
 )
 
@@ -63,6 +64,8 @@ type Client struct {
 	slots   chan struct{}
 	wait    func(context.Context, time.Duration) error // wall time
 	jitter  func() float64                             // in [0,1)
+
+	hold hold.Hold
 
 	mu     sync.Mutex
 	health sources.Health
@@ -148,6 +151,10 @@ func (c *Client) Get(ctx context.Context, path string, params url.Values, accept
 	case <-ctx.Done():
 		return Answer{}, c.unreached(ctx, ctx.Err())
 	}
+	if err := c.leftAlone(ctx); err != nil {
+		c.saw(Answer{}, err)
+		return Answer{}, err
+	}
 	for try := 1; ; try++ {
 		a, after, err := c.once(ctx, path, params, accept)
 		a.Fetched = c.opts.Clock.Wall()
@@ -200,7 +207,7 @@ func (c *Client) once(ctx context.Context, path string, params url.Values, accep
 	case resp.StatusCode == http.StatusNotFound:
 		return c.missing(a, resp)
 	case resp.StatusCode != http.StatusOK:
-		return a, retryAfter(resp.Header, c.opts.Clock.Wall()), c.refused(resp)
+		return a, c.holdBack(resp), c.refused(resp)
 	case a.Type == "text/html":
 		return a, 0, c.fail("answered a web page, not its API", "check "+c.name+".url, and whether a login page stands before it", nil)
 	case resp.ContentLength > c.maxBody:

@@ -50,6 +50,7 @@ type Deps struct {
 	Log     *slog.Logger
 	Prices  map[string]Price
 	Health  func() []sources.Health // state of every source, in the order of the header
+	Usual   Baselines               // nil: what is usual is asked for anew by every run
 }
 
 const (
@@ -120,7 +121,7 @@ func NewEvaluator(deps Deps, services map[string]Service) (*Evaluator, error) {
 	if deps.Rows != nil {
 		e.rows = newRowCache(deps.Rows)
 	}
-	e.usual = newUsuals(ctx, &e.wg, deps.Prom, deps.Clock.Wall, deps.Log)
+	e.usual = newUsuals(ctx, &e.wg, deps)
 	return e, nil
 }
 

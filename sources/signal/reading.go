@@ -203,9 +203,18 @@ func (r *run) usualOf(sig *Signal, m measured) map[string]sources.Usual {
 	}
 	src := m.basis.src
 	apart := sig.Combine == Worst
-	values, _ := r.e.usual.get(r.svc.name, m.basis.expr, r.now, func(s []sources.Series) []part {
-		parts, _ := r.fold(s, src, src.Part, apart)
-		return parts
+	values, _ := r.e.usual.get(r.svc.name, m.basis.expr, r.now, usualWay{
+		fold: func(s []sources.Series) []part {
+			parts, _ := r.fold(s, src, src.Part, apart)
+			return parts
+		},
+		depends: func() string {
+			if !src.Priced {
+				return fmt.Sprint(src.Part, " ", apart)
+			}
+			return fmt.Sprint(src.Part, " ", apart, " ", r.e.deps.Prices) // maps print in the order of their keys
+		},
+		private: src.Profile == Override && src.Part != "",
 	})
 	return values
 }

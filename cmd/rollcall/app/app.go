@@ -169,7 +169,7 @@ func (a *App) open() error {
 	a.moves = manifest.New(fromMetrics, a.rows, scopes)
 	eval, err := signal.NewEvaluator(signal.Deps{
 		Prom: metrics, Logs: logs, Rows: a.rows, Changes: a.moves, Clock: a.clock, Log: a.log,
-		Prices: a.cfg.Prices, Health: a.Health,
+		Prices: a.cfg.Prices, Health: a.Health, Usual: a.keepUsual(),
 	}, services)
 	if err != nil {
 		return fmt.Errorf("%s: %w", a.cfg.Label(), err)
