@@ -137,12 +137,12 @@ func TestSourcesAreReadThroughTLSWithEveryKindOfCredentials(t *testing.T) {
 		allowed func(*http.Request) bool
 		secret  string // the file whose content is made wrong
 	}{
-		{"basic, with a password file", "basic_auth: {username: console, password_file: %s/secret}", func(r *http.Request) bool {
+		{"basic with a password file", "basic_auth: {username: console, password_file: %s/secret}", func(r *http.Request) bool {
 			user, pass, _ := r.BasicAuth()
 			return user == "console" && pass == "s3cret-of-the-file"
 		}, "secret"},
-		{"bearer, with a token file", "authorization: {credentials_file: %s/secret}", bearer("s3cret-of-the-file"), "secret"},
-		{"OAuth2, with a secret file", "oauth2: {client_id: rollcall, client_secret_file: %s/secret, token_url: TOKENS, tls_config: {ca_file: %[1]s/ca.pem}}", bearer("issued"), "secret"},
+		{"bearer with a token file", "authorization: {credentials_file: %s/secret}", bearer("s3cret-of-the-file"), "secret"},
+		{"OAuth2 with a secret file", "oauth2: {client_id: rollcall, client_secret_file: %s/secret, token_url: TOKENS, tls_config: {ca_file: %[1]s/ca.pem}}", bearer("issued"), "secret"},
 		{"a client certificate", "", func(r *http.Request) bool {
 			return len(r.TLS.PeerCertificates) == 1 && r.TLS.PeerCertificates[0].Subject.CommonName == "console"
 		}, ""},
