@@ -64,7 +64,7 @@ SETVERSION = -X github.com/prometheus/common/version.Version=$(1)
 
 $(STACK)/prometheus: $(STACKMODS) | need-tools
 	@mkdir -p $(STACK)
-	@set -o pipefail; v=$(call VERSIONOF,prometheus); cd testdata/stack && go build -v -trimpath -tags remove_all_sd -ldflags "-s -w $(call SETVERSION,$$v)" \
+	@set -o pipefail; v=$(call VERSIONOF,prometheus); cd testdata/stack && go build -v -tags remove_all_sd -ldflags "-s -w $(call SETVERSION,$$v)" \
 		-o $@ github.com/prometheus/prometheus/cmd/prometheus 2>&1 | $(PROGRESS)
 
 # The module of Alertmanager lacks the pages that its own build compiles and embeds, so a copy of it gets
@@ -74,7 +74,7 @@ $(STACK)/alertmanager: $(STACKMODS) | need-tools
 	@cd testdata/stack && go mod download github.com/prometheus/alertmanager && cp -r "$$(go list -m -f '{{.Dir}}' github.com/prometheus/alertmanager)" $(STACK)/alertmanager.src
 	@chmod -R u+w $(STACK)/alertmanager.src
 	@for ui in elm mantine; do mkdir -p $(STACK)/alertmanager.src/ui/app/dist/$$ui && echo '<!doctype html>' > $(STACK)/alertmanager.src/ui/app/dist/$$ui/index.html; done
-	@set -o pipefail; v=$(call VERSIONOF,alertmanager); cd $(STACK)/alertmanager.src && go build -v -trimpath -buildvcs=false -ldflags "-s -w $(call SETVERSION,$$v)" \
+	@set -o pipefail; v=$(call VERSIONOF,alertmanager); cd $(STACK)/alertmanager.src && go build -v -buildvcs=false -ldflags "-s -w $(call SETVERSION,$$v)" \
 		-o $@ ./cmd/alertmanager 2>&1 | $(PROGRESS)
 	@rm -rf $(STACK)/alertmanager.src
 

@@ -221,7 +221,7 @@ scrape_configs:
   static_configs: [{targets: ['%s'], labels: {part: a}}, {targets: ['%s'], labels: {part: b}}]
 `, writeFile(t, dir, "rules.yml", promtest.Rules), amAddr, exporter, exporter)),
 		"--storage.tsdb.path", filepath.Join(dir, "prometheus"), "--web.listen-address", promAddr, "--web.config.file", web,
-		"--web.enable-remote-write-receiver", "--log.level", "warn")
+		"--web.enable-remote-write-receiver", "--rules.alert.resend-delay", "1s", "--log.level", "warn")
 
 	path := writeFile(t, dir, "rollcall.yaml", fmt.Sprintf(`
 schema: rollcall/v1
