@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -167,9 +168,9 @@ func TestASilenceThatWouldSilenceEverythingIsNotSent(t *testing.T) {
 }
 
 func TestAWriteWithoutAnAnswerIsNotRepeatedAndSaysSo(t *testing.T) {
-	asked := 0
+	var asked atomic.Int64
 	c := client(t, func(http.ResponseWriter, *http.Request) {
-		asked++
+		asked.Add(1)
 		panic(http.ErrAbortHandler)
 	})
 	_, err := c.Silence(t.Context(), sources.Silence{Match: []sources.Matcher{{Name: "a", Value: "b"}}, Ends: time.Now().Add(time.Hour), By: "ana", Comment: "why"})
@@ -177,8 +178,8 @@ func TestAWriteWithoutAnAnswerIsNotRepeatedAndSaysSo(t *testing.T) {
 	if !errors.As(err, &e) || !e.Uncertain || !strings.Contains(e.Text, "look before trying again") {
 		t.Errorf("error %v", err)
 	}
-	if asked != 1 {
-		t.Errorf("sent %d times", asked)
+	if n := asked.Load(); n != 1 {
+		t.Errorf("sent %d times", n)
 	}
 }
 

@@ -1,3 +1,4 @@
+// The real servers that `make integration` tests against, pinned. Nothing here is linked into rollcall.
 module rollcall/testdata/stack
 
 go 1.26.7

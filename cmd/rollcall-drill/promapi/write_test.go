@@ -15,7 +15,9 @@ func TestRemoteWriteStoresNumbersHistogramsAndStaleness(t *testing.T) {
 	db := open(t, start)
 	srv := serve(t, db)
 	at := func(s int64) int64 { return start.UnixMilli() + 1000*s }
-	name := func(n string) []prompb.Label { return []prompb.Label{{Name: "__name__", Value: n}, {Name: "job", Value: "x"}} }
+	name := func(n string) []prompb.Label {
+		return []prompb.Label{{Name: "__name__", Value: n}, {Name: "job", Value: "x"}}
+	}
 	native := &histogram.Histogram{Count: 6, Sum: 12, PositiveSpans: []histogram.Span{{Length: 2}}, PositiveBuckets: []int64{4, -2}}
 	req := &prompb.WriteRequest{Timeseries: []prompb.TimeSeries{
 		{Labels: name("queue.depth"), Samples: []prompb.Sample{{Timestamp: at(0), Value: 1}, {Timestamp: at(15), Value: 2}, {Timestamp: at(30), Value: StaleMarker()}}},

@@ -22,11 +22,13 @@ func TestTheDoctorLooksAtRulesAndTheAlertmanager(t *testing.T) {
 	}{
 		{
 			"all is well", rule("ok", ""), `[{"labels":{"alertname":"Leak"},"status":{"state":"active"}},{"labels":{},"status":{"state":"suppressed"}}]`,
-			Finding{Verdict: sources.OK, Detail: "1 rule, none fails; 1 alert firing"}, Finding{Verdict: sources.OK, Detail: "2 alerts, nobody is told of 1"},
+			Finding{Verdict: sources.OK, Detail: "1 rule, none fails; 1 alert firing"},
+			Finding{Verdict: sources.OK, Detail: "2 alerts, nobody is told of 1"},
 		},
 		{
 			"a rule fails, and the Alertmanager is something else", rule("err", `mail jane.doe@example.com\u001b[2J`), `{"what":1}`,
-			Finding{Verdict: sources.Watch, Detail: "1 of 1 rule fail, such as Leak: mail <email:1>"}, Finding{Verdict: sources.Bad, Detail: "cannot be read"},
+			Finding{Verdict: sources.Watch, Detail: "1 of 1 rule fail, such as Leak: mail <email:1>"},
+			Finding{Verdict: sources.Bad, Detail: "cannot be read"},
 		},
 		{"a server without rules", "", `[]`, Finding{Verdict: sources.NotExposed, Detail: "no rules"}, Finding{Verdict: sources.OK, Detail: "0 alerts"}},
 	} {
