@@ -9,11 +9,12 @@ MODULES  := . cmd/rollcall-drill
 RACE     ?=
 SCENARIO ?= prompt-regression
 SPEED    ?= 10
+STACK    := $(BIN)/stack
 TOOL     := go tool -modfile=$(CURDIR)/.ci/tools/go.mod
 export CGO_ENABLED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run build install test lint fmt bench clean need-tools need-terminal FORCE
+.PHONY: help run build install test integration lint fmt bench clean need-tools need-terminal FORCE
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -52,6 +53,30 @@ install: build ## both binaries side by side into PREFIX/bin (default ~/.local/b
 
 test: build ## all tests of all modules (RACE=-race for the race detector)
 	@for m in $(MODULES); do (cd $$m && ROLLCALL_BIN=$(BIN) go test $(RACE) -timeout 20m ./...) || exit 1; done
+
+integration: build $(STACK)/prometheus $(STACK)/alertmanager ## the contracts against real servers, built once (ROLLCALL_LOKI_URL= adds a Loki of yours)
+	@ROLLCALL_BIN=$(BIN) ROLLCALL_STACK=$(STACK) go test $(RACE) -count=1 -timeout 20m -run 'Contract|Credentials' ./cmd/rollcall/e2e ./sources/loki
+
+# The real servers, of the versions that testdata/stack/go.mod pins. Prometheus needs no discovery here.
+STACKMODS := testdata/stack/go.mod testdata/stack/go.sum
+VERSIONOF  = $$(cd testdata/stack && go list -m -f '{{.Version}}' github.com/prometheus/$(1))
+SETVERSION = -X github.com/prometheus/common/version.Version=$(1)
+
+$(STACK)/prometheus: $(STACKMODS) | need-tools
+	@mkdir -p $(STACK)
+	@set -o pipefail; v=$(call VERSIONOF,prometheus); cd testdata/stack && go build -v -tags remove_all_sd -ldflags "-s -w $(call SETVERSION,$$v)" \
+		-o $@ github.com/prometheus/prometheus/cmd/prometheus 2>&1 | $(PROGRESS)
+
+# The module of Alertmanager lacks the pages that its own build compiles and embeds, so a copy of it gets
+# empty ones; and it does not build with the libraries of Prometheus, so the copy keeps its own go.mod.
+$(STACK)/alertmanager: $(STACKMODS) | need-tools
+	@rm -rf $(STACK)/alertmanager.src && mkdir -p $(STACK)
+	@cd testdata/stack && go mod download github.com/prometheus/alertmanager && cp -r "$$(go list -m -f '{{.Dir}}' github.com/prometheus/alertmanager)" $(STACK)/alertmanager.src
+	@chmod -R u+w $(STACK)/alertmanager.src
+	@for ui in elm mantine; do mkdir -p $(STACK)/alertmanager.src/ui/app/dist/$$ui && echo '<!doctype html>' > $(STACK)/alertmanager.src/ui/app/dist/$$ui/index.html; done
+	@set -o pipefail; v=$(call VERSIONOF,alertmanager); cd $(STACK)/alertmanager.src && go build -v -buildvcs=false -ldflags "-s -w $(call SETVERSION,$$v)" \
+		-o $@ ./cmd/alertmanager 2>&1 | $(PROGRESS)
+	@rm -rf $(STACK)/alertmanager.src
 
 lint: need-tools ## format check, vet and the linter, all modules
 	@out=$$($(TOOL) gofumpt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not formatted (make fmt mends it):"; echo "$$out"; exit 1; fi

@@ -5,10 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,16 +20,28 @@ import (
 )
 
 // The contract tests say what the console needs of a Loki. They run against the
-// one at LOKI_CONTRACT_URL (the drill's log server, or a real Loki), and
+// one at ROLLCALL_LOKI_URL (the drill's log server, or a real Loki), and
 // otherwise against the fake of this package.
 
-func contract(t *testing.T) (*Client, func(labels map[string]string, at time.Time, line string, meta map[string]string)) {
+// place is where the Loki under test is.
+func place(t *testing.T) string {
 	t.Helper()
-	at := os.Getenv("LOKI_CONTRACT_URL")
+	at := os.Getenv("ROLLCALL_LOKI_URL")
 	if at == "" {
 		_, at = newFake(t)
 	}
-	push := func(labels map[string]string, when time.Time, line string, meta map[string]string) {
+	return at
+}
+
+func contract(t *testing.T) (*Client, func(labels map[string]string, at time.Time, line string, meta map[string]string)) {
+	t.Helper()
+	at := place(t)
+	return client(t, Config{URL: at}), lineWriter(t, at)
+}
+
+// lineWriter returns a function that writes one line, the way that every client of Loki may.
+func lineWriter(t *testing.T, at string) func(labels map[string]string, at time.Time, line string, meta map[string]string) {
+	return func(labels map[string]string, when time.Time, line string, meta map[string]string) {
 		t.Helper()
 		if meta == nil {
 			meta = map[string]string{}
@@ -46,7 +62,27 @@ func contract(t *testing.T) (*Client, func(labels map[string]string, at time.Tim
 			t.Fatalf("push: %s", resp.Status)
 		}
 	}
-	return client(t, Config{URL: at}), push
+}
+
+// pushAll writes many lines of one stream in one request.
+func pushAll(t *testing.T, at string, labels map[string]string, when []time.Time, lines []string) {
+	t.Helper()
+	values := make([]any, len(lines))
+	for i, line := range lines {
+		values[i] = []any{strconv.FormatInt(when[i].UnixNano(), 10), line}
+	}
+	body, err := json.Marshal(map[string]any{"streams": []any{map[string]any{"stream": labels, "values": values}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Post(at+"/loki/api/v1/push", "application/json", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode/100 != 2 {
+		t.Fatalf("push: %s", resp.Status)
+	}
 }
 
 // job is a label value that no other run used.
@@ -110,6 +146,70 @@ func TestContractLinesComeOldestFirstWithLabelsAndMetadata(t *testing.T) {
 	list, err = c.QueryRange(t.Context(), q)
 	if err != nil || len(list.Lines) != 3 || list.Lines[0].RequestID != "req-0" {
 		t.Errorf("forward: %+v, %v; want the oldest 3", list.Lines, err)
+	}
+}
+
+func TestContractMoreLinesThanOneAnswerHoldsComeWithoutLossOrRepeats(t *testing.T) {
+	at := place(t)
+	c, j, begin := client(t, Config{URL: at}), job(t), time.Now().Add(-10*time.Minute)
+	const total = 2*pageLines + 700
+	when, want := make([]time.Time, total), make([]string, total)
+	for i := range total {
+		when[i] = begin.Add(time.Duration(i/3) * time.Millisecond) // three lines share each time, over the edges of pages too
+		want[i] = fmt.Sprintf("line %05d", i)
+	}
+	for i := 0; i < total; i += 2000 { // requests that a Loki takes with its usual limits
+		end := min(i+2000, total)
+		pushAll(t, at, map[string]string{"job": j}, when[i:end], want[i:end])
+	}
+	for _, forward := range []bool{false, true} {
+		q := sources.LogQuery{Query: selector(j), Since: begin.Add(-time.Second), Until: time.Now(), Limit: 20_000, Forward: forward}
+		var list sources.LogList
+		until(t, "all lines", func() bool {
+			var err error
+			if list, err = c.QueryRange(t.Context(), q); err != nil {
+				t.Fatal(err)
+			}
+			return len(list.Lines) >= total
+		})
+		got := make([]string, len(list.Lines))
+		for i, l := range list.Lines {
+			got[i] = l.Line
+			if i > 0 && l.Time.Before(list.Lines[i-1].Time) {
+				t.Fatalf("line %d is older than the one before it", i)
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("forward %t: %d lines, %d of them different, of %d", forward, len(got), len(slices.Compact(got)), total)
+		}
+		if list.Facts.Truncated() || list.Facts.Partial != "" {
+			t.Errorf("forward %t: facts %+v", forward, list.Facts)
+		}
+	}
+}
+
+func TestContractLinesThatArriveOutOfOrderTakeTheirPlace(t *testing.T) {
+	c, push := contract(t)
+	j, now := job(t), time.Now()
+	for _, ago := range []int{2, 40, 10, 30, 5} {
+		push(map[string]string{"job": j}, now.Add(-time.Duration(ago)*time.Second), fmt.Sprint(ago, " seconds ago"), nil)
+	}
+	want := []string{"40 seconds ago", "30 seconds ago", "10 seconds ago", "5 seconds ago", "2 seconds ago"}
+	var got []string
+	until(t, "five lines", func() bool {
+		list, err := c.QueryRange(t.Context(), sources.LogQuery{Query: selector(j), Since: now.Add(-time.Minute), Until: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = nil
+		for _, l := range list.Lines {
+			got = append(got, l.Line)
+		}
+		return len(got) == len(want)
+	})
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -247,4 +347,95 @@ func collect(t *testing.T, ch <-chan sources.LogBatch, n int) (lines []string) {
 		}
 	}
 	return lines
+}
+
+// wire is a connection between client and Loki that can be cut, as a server or a
+// proxy that ends a tail does it.
+type wire struct {
+	net.Listener
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func newWire(t *testing.T, target string) *wire {
+	t.Helper()
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{Listener: l}
+	t.Cleanup(func() {
+		_ = l.Close()
+		w.cut()
+	})
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := (&net.Dialer{}).Dial("tcp", u.Host)
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			w.mu.Lock()
+			w.conns = append(w.conns, in, out)
+			w.mu.Unlock()
+			for _, pair := range [][2]net.Conn{{in, out}, {out, in}} {
+				go func() {
+					_, _ = io.Copy(pair[0], pair[1])
+					_, _ = pair[0].Close(), pair[1].Close()
+				}()
+			}
+		}
+	}()
+	return w
+}
+
+func (w *wire) cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.conns {
+		_ = c.Close()
+	}
+	w.conns = nil
+}
+
+func TestContractATailThatIsEndedGoesOnWithoutLossOrRepeats(t *testing.T) {
+	at := place(t)
+	push := lineWriter(t, at)
+	w := newWire(t, at)
+	c, j := client(t, Config{URL: "http://" + w.Addr().String()}), job(t)
+	labels := map[string]string{"job": j}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	ch, err := c.Tail(ctx, sources.LogQuery{Query: selector(j), Since: time.Now().Add(-time.Minute)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, want []string
+	for round := range 4 {
+		for i := range 5 {
+			line := fmt.Sprintf("round %d line %d", round, i)
+			want = append(want, line)
+			push(labels, time.Now(), line, nil)
+			if i == 2 {
+				w.cut() // in the middle of a round: some lines come live, some are caught up with
+			}
+		}
+		got = append(got, collect(t, ch, len(want)-len(got))...)
+	}
+	slices.Sort(got) // lines of one moment may come in either order
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	push(labels, time.Now(), "the last", nil)
+	if last := collect(t, ch, 1); last[0] != "the last" {
+		t.Errorf("got %q: a line was repeated", last)
+	}
 }

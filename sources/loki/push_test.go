@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,10 +17,7 @@ import (
 // pusher is a pusher to the Loki of the contract tests, and a client to read it.
 func pusher(t *testing.T) (*Pusher, *Client) {
 	t.Helper()
-	at := os.Getenv("LOKI_CONTRACT_URL")
-	if at == "" {
-		_, at = newFake(t)
-	}
+	at := place(t)
 	p, err := NewPusher(Config{URL: at})
 	if err != nil {
 		t.Fatal(err)

@@ -49,6 +49,7 @@ const (
 type Options struct {
 	Clock    sources.Clock
 	Sanitize func(string) string // makes one line of outside text safe to show; nil replaces control characters
+	Text     func(string) string // the same for what people write, such as annotations, and redacts it; nil is Sanitize
 	Log      *slog.Logger        // nil discards
 }
 
@@ -58,6 +59,7 @@ type Client struct {
 	idle     func()
 	clock    sources.Clock
 	sanitize func(string) string
+	text     func(string) string
 	log      *slog.Logger
 	timeout  time.Duration
 	slots    chan struct{}
@@ -110,9 +112,13 @@ func newClient(cfg Config, opts Options, adjust func(*transport)) (*Client, erro
 	if opts.Sanitize == nil {
 		opts.Sanitize = plain
 	}
+	if opts.Text == nil {
+		opts.Text = opts.Sanitize
+	}
 	c := &Client{
 		clock:    opts.Clock,
 		sanitize: opts.Sanitize,
+		text:     opts.Text,
 		log:      opts.Log,
 		timeout:  cfg.Timeout.Or(defaultTimeout),
 		slots:    make(chan struct{}, positive(cfg.MaxInFlight, defaultInFlight)),

@@ -30,6 +30,7 @@ const (
 type Error struct {
 	Text      string
 	Status    int  // HTTP code of a refusal, else 0
+	Uncertain bool // a write that got no answer: it may have been carried out
 	transient bool // worth another try
 	asked     bool // the backend works; what it was asked is wrong
 	canceled  bool
@@ -41,6 +42,20 @@ func (e *Error) Unwrap() error { return e.cause }
 
 // Unreachable tells whether the source, rather than the question, is at fault.
 func (e *Error) Unreachable() bool { return !e.asked }
+
+// uncertain marks a write that left and was not answered.
+func (e *Error) uncertain(method string) *Error {
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case method == http.MethodGet, errors.Is(e.cause, syscall.ECONNREFUSED), errors.As(e.cause, &dns):
+	case errors.As(e.cause, &op) && op.Op == "dial":
+	default:
+		e.Uncertain = true
+		e.Text += "; it may have been carried out all the same, so look before trying again"
+	}
+	return e
+}
 
 func (c *Client) fail(what, remedy string, cause error) *Error {
 	e := &Error{Text: fmt.Sprintf("%s %s: %s", c.name, c.where, what), cause: cause}
@@ -58,7 +73,7 @@ func (c *Client) Unreadable(a Answer, err error) error {
 }
 
 func (c *Client) tooLarge() *Error {
-	return c.fail(fmt.Sprintf("answer larger than %d MiB", max(1, c.maxBody>>20)), "raise "+c.name+".max_body, or look at this trace in the backend's own screen", nil)
+	return c.fail(fmt.Sprintf("answer larger than %d MiB", max(1, c.maxBody>>20)), "raise "+c.name+".max_body, or ask for less; it can be looked at in the server's own screen", nil)
 }
 
 // Clean makes one safe line of what the backend says.

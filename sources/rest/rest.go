@@ -1,9 +1,10 @@
-// Package rest is what the clients of trace backends share: GET over HTTP,
-// bounded in time and bytes, retried gently, and every failure in one sanitised
-// line with what to do about it.
+// Package rest is what the clients of trace backends and of Alertmanager share:
+// HTTP bounded in time and bytes, reads retried gently and writes never, and every
+// failure in one sanitised line with what to do about it.
 package rest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -156,7 +157,7 @@ func (c *Client) Get(ctx context.Context, path string, params url.Values, accept
 		return Answer{}, err
 	}
 	for try := 1; ; try++ {
-		a, after, err := c.once(ctx, path, params, accept)
+		a, after, err := c.once(ctx, http.MethodGet, path, params, accept, nil)
 		a.Fetched = c.opts.Clock.Wall()
 		a.Took = a.Fetched.Sub(began)
 		var e *Error
@@ -173,11 +174,35 @@ func (c *Client) Get(ctx context.Context, path string, params url.Values, accept
 	}
 }
 
-func (c *Client) once(ctx context.Context, path string, params url.Values, accept string) (Answer, time.Duration, error) {
+// Send writes: it posts, puts or deletes with a JSON body (nil for none), once.
+// Where there was no answer to a request that may have arrived, the error says
+// so in Uncertain.
+func (c *Client) Send(ctx context.Context, method, path string, body []byte) (Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return Answer{}, c.unreached(ctx, ctx.Err())
+	}
+	began := c.opts.Clock.Wall()
+	a, _, err := c.once(ctx, method, path, nil, "application/json", body)
+	a.Fetched = c.opts.Clock.Wall()
+	a.Took = a.Fetched.Sub(began)
+	c.saw(a, err)
+	return a, err
+}
+
+func (c *Client) once(ctx context.Context, method, path string, params url.Values, accept string, write []byte) (Answer, time.Duration, error) {
 	var a Answer
 	u := c.base.JoinPath(path)
 	u.RawQuery = params.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	var body io.Reader
+	if write != nil {
+		body = bytes.NewReader(write)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
 	if err != nil {
 		return a, 0, c.fail("the request cannot be made", "check "+c.name+".url", err)
 	}
@@ -188,6 +213,9 @@ func (c *Client) once(ctx context.Context, path string, params url.Values, accep
 		}
 	}
 	req.Header.Set("Accept", accept)
+	if write != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	if c.user != nil {
 		pass, _ := c.user.Password()
 		req.SetBasicAuth(c.user.Username(), pass)
@@ -195,7 +223,7 @@ func (c *Client) once(ctx context.Context, path string, params url.Values, accep
 	sent := c.opts.Clock.Wall()
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return a, 0, c.unreached(ctx, err)
+		return a, 0, c.unreached(ctx, err).uncertain(method)
 	}
 	defer func() {
 		_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again
@@ -206,7 +234,7 @@ func (c *Client) once(ctx context.Context, path string, params url.Values, accep
 	switch {
 	case resp.StatusCode == http.StatusNotFound:
 		return c.missing(a, resp)
-	case resp.StatusCode != http.StatusOK:
+	case resp.StatusCode != http.StatusOK && (method == http.MethodGet || resp.StatusCode/100 != 2):
 		return a, c.holdBack(resp), c.refused(resp)
 	case a.Type == "text/html":
 		return a, 0, c.fail("answered a web page, not its API", "check "+c.name+".url, and whether a login page stands before it", nil)
@@ -216,9 +244,9 @@ func (c *Client) once(ctx context.Context, path string, params url.Values, accep
 	a.Body, err = io.ReadAll(io.LimitReader(resp.Body, c.maxBody+1))
 	switch {
 	case ctx.Err() != nil:
-		return a, 0, c.unreached(ctx, ctx.Err())
+		return a, 0, c.unreached(ctx, ctx.Err()).uncertain(method)
 	case err != nil:
-		return a, 0, c.unreached(ctx, err)
+		return a, 0, c.unreached(ctx, err).uncertain(method)
 	case int64(len(a.Body)) > c.maxBody:
 		return a, 0, c.tooLarge()
 	}

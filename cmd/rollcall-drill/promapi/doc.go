@@ -13,6 +13,7 @@
 //	query.go    query and query_range
 //	meta.go     series, labels, label values, metadata
 //	status.go   build and runtime information, rules, alerts, targets
+//	write.go    samples of others, by remote write
 //	encode.go   PromQL values as JSON
 //
 // The handlers of the Prometheus server itself are not used: they read the wall

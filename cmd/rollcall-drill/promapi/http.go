@@ -43,6 +43,7 @@ func (db *DB) Handler() http.Handler {
 	} {
 		mux.Handle("GET /api/v1/"+path, db.serve(answer))
 	}
+	mux.HandleFunc("POST /api/v1/write", db.write)
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) {
 		db.writeText(w, "Prometheus Server is Healthy.\n")
 	})

@@ -15,6 +15,7 @@ import (
 
 	"rollcall/cmd/rollcall/config"
 	"rollcall/sources"
+	"rollcall/sources/alertmanager"
 	"rollcall/sources/loki"
 	"rollcall/sources/manifest"
 	"rollcall/sources/prom"
@@ -52,9 +53,10 @@ type App struct {
 	intake *Intake
 	owns   bool
 	rows   rows
-	prom   *prom.Client // nil when not configured
-	loki   *loki.Client // nil when not configured
-	traces []backend    // servers that keep traces, as configured
+	prom   *prom.Client         // nil when not configured
+	loki   *loki.Client         // nil when not configured
+	alerts *alertmanager.Client // nil when not configured
+	traces []backend            // servers that keep traces, as configured
 	moves  *manifest.Reader
 	eval   *signal.Evaluator
 	good   lastGood
@@ -98,6 +100,9 @@ func Open(ctx context.Context, cfg *config.File, o Options) (*App, error) {
 	watching := a.watch
 	a.running.Go(func() { watching.run(ctx) })
 	a.running.Go(func() { a.WatchHolds(ctx) })
+	if a.alerts != nil {
+		a.running.Go(func() { a.probe(ctx, "alertmanager", a.alerts) })
+	}
 	for _, b := range a.traces {
 		a.running.Go(func() { a.probe(ctx, b.name, b) })
 	}
@@ -144,7 +149,10 @@ func (a *App) open() error {
 	var metrics signal.Prom
 	var fromMetrics manifest.Prom
 	if a.cfg.Prometheus != nil {
-		c, err := prom.New(*a.cfg.Prometheus, prom.Options{Clock: a.clock, Sanitize: line, Log: a.log})
+		c, err := prom.New(*a.cfg.Prometheus, prom.Options{
+			Clock: a.clock, Sanitize: line, Log: a.log,
+			Text: func(s string) string { return line(a.intake.redactor.Text(s)) },
+		})
 		if err != nil {
 			return err
 		}
@@ -157,6 +165,13 @@ func (a *App) open() error {
 			return err
 		}
 		a.loki, logs = c, c
+	}
+	if a.cfg.Alertmanager != nil {
+		c, err := alertmanager.New(*a.cfg.Alertmanager, alertmanager.Options{Clock: a.clock, Redactor: a.intake.redactor, Log: a.log})
+		if err != nil {
+			return err
+		}
+		a.alerts = c
 	}
 	if err := a.openBackends(); err != nil {
 		return err
@@ -198,6 +213,9 @@ func (a *App) Close() error {
 	}
 	if a.loki != nil {
 		a.loki.Close()
+	}
+	if a.alerts != nil {
+		a.alerts.Close()
 	}
 	for _, b := range a.traces {
 		b.Close()
@@ -337,6 +355,9 @@ func (a *App) Health() []sources.Health {
 		out = append(out, a.ofDrill(a.loki.Health()))
 	} else {
 		out = append(out, sources.Health{Source: "loki", State: sources.SourceOff, Note: "not configured"})
+	}
+	if a.alerts != nil {
+		out = append(out, a.ofDrill(a.alerts.Health()))
 	}
 	for _, b := range a.traces {
 		out = append(out, a.ofDrill(b.Health()))

@@ -21,24 +21,25 @@ const Schema = "rollcall/v1"
 type File struct {
 	Path string `yaml:"-"` // empty when made of environment variables
 
-	Schema     string              `yaml:"schema"`
-	Clock      sources.ClockConfig `yaml:"clock"`
-	Refresh    sources.Duration    `yaml:"refresh"`
-	State      string              `yaml:"state"`
-	Prometheus *Prometheus         `yaml:"prometheus"`
-	Loki       *Loki               `yaml:"loki"`
-	Tempo      *Tempo              `yaml:"tempo"`
-	Jaeger     *Jaeger             `yaml:"jaeger"`
-	OTLP       OTLP                `yaml:"otlp"`
-	Traces     Traces              `yaml:"traces"`
-	Journal    Journal             `yaml:"journal"`
-	Redact     Redact              `yaml:"redact"`
-	Mapping    Mapping             `yaml:"mapping"`
-	Prices     map[string]Price    `yaml:"prices"`
-	UI         UI                  `yaml:"ui"`
-	Runbooks   Runbooks            `yaml:"runbooks"`
-	Incidents  Incidents           `yaml:"incidents"`
-	Services   map[string]Service  `yaml:"services"`
+	Schema       string              `yaml:"schema"`
+	Clock        sources.ClockConfig `yaml:"clock"`
+	Refresh      sources.Duration    `yaml:"refresh"`
+	State        string              `yaml:"state"`
+	Prometheus   *Prometheus         `yaml:"prometheus"`
+	Alertmanager *Alertmanager       `yaml:"alertmanager"`
+	Loki         *Loki               `yaml:"loki"`
+	Tempo        *Tempo              `yaml:"tempo"`
+	Jaeger       *Jaeger             `yaml:"jaeger"`
+	OTLP         OTLP                `yaml:"otlp"`
+	Traces       Traces              `yaml:"traces"`
+	Journal      Journal             `yaml:"journal"`
+	Redact       Redact              `yaml:"redact"`
+	Mapping      Mapping             `yaml:"mapping"`
+	Prices       map[string]Price    `yaml:"prices"`
+	UI           UI                  `yaml:"ui"`
+	Runbooks     Runbooks            `yaml:"runbooks"`
+	Incidents    Incidents           `yaml:"incidents"`
+	Services     map[string]Service  `yaml:"services"`
 }
 
 // UI holds what a terminal cannot tell by itself.
@@ -113,6 +114,9 @@ func (f *File) fill(dir string, env Env) {
 	}
 	if f.Prometheus != nil {
 		fillHTTP(&f.Prometheus.HTTP, dir)
+	}
+	if f.Alertmanager != nil {
+		fillHTTP(&f.Alertmanager.HTTP, dir)
 	}
 	if f.Loki != nil {
 		fillHTTP(&f.Loki.HTTP, dir)

@@ -26,7 +26,7 @@ func TestMistakesCarryTheirPlaceAndARemedy(t *testing.T) {
 		{"an unknown nested key", "prometheus:\n  url: http://h:9090\n  timeuot: 3s\nservices: {a: {}}\n", `rollcall.yaml:3:3: unknown key "timeuot" under "prometheus"; did you mean "timeout"?`},
 		{"an unknown key in the HTTP section", "prometheus:\n  url: http://h:9090\n  http:\n    tls_config:\n      ca_fil: x\nservices: {a: {}}\n", `rollcall.yaml:5:7: unknown key "ca_fil" under "prometheus.http.tls_config"; did you mean "ca_file"?`},
 		{"an unknown key of a service", "services:\n  a:\n    scoped: x\n" + "prometheus: {url: http://h:9090}\n", `rollcall.yaml:3:5: unknown key "scoped" under "services.a"; did you mean "scope"?`},
-		{"an unknown key that resembles nothing", "xyzzy: 1\n" + ok, `unknown key "xyzzy" at the top level; known here: clock, incidents, jaeger`},
+		{"an unknown key that resembles nothing", "xyzzy: 1\n" + ok, `unknown key "xyzzy" at the top level; known here: alertmanager, clock, incidents`},
 		{"a bad duration", "refresh: soon\n" + ok, `rollcall.yaml:1:10: refresh: "soon" is not a duration; write it like 15s`},
 		{"a negative duration", "refresh: -3s\n" + ok, `rollcall.yaml:1:10: refresh: "-3s" is negative`},
 		{"a bad size", "traces:\n  max_bytes: lots\n" + ok, `rollcall.yaml:2:14: traces.max_bytes: "lots" is not a size`},
@@ -49,6 +49,7 @@ func TestMistakesCarryTheirPlaceAndARemedy(t *testing.T) {
 		{"a CA file that is missing", "prometheus:\n  url: https://h:9090\n  http: {tls_config: {ca_file: none.pem}}\nservices: {a: {}}\n", `rollcall.yaml:3:32: ca_file `},
 		{"two ways of authorization", "prometheus:\n  url: https://h:9090\n  http:\n    basic_auth: {username: u}\n    authorization: {credentials_file: x}\nservices: {a: {}}\n", `rollcall.yaml:4:5: prometheus.http: at most one of`},
 		{"no URL of a trace backend", "tempo: {timeout: 3s}\n" + ok, `rollcall.yaml:1:1: tempo.url is missing`},
+		{"an Alertmanager without a URL", "alertmanager: {timeout: 2s}\n" + ok, "alertmanager.url is missing"},
 		{"an unknown key of a trace backend", "jaeger: {url: 'http://h', tenant: x}\n" + ok, `rollcall.yaml:1:27: unknown key "tenant" under "jaeger"`},
 		{"an address without a port", "otlp: {grpc: localhost}\n" + ok, `rollcall.yaml:1:14: otlp.grpc "localhost" is not an address`},
 		{"a port that is none", "otlp: {grpc: 'localhost:99999'}\n" + ok, `is not a port`},
@@ -141,6 +142,7 @@ loki:
     basic_auth: {username: u, password: "${LOKI_PW}"}
 tempo: {url: "http://127.0.0.1:3200", headers: {X-Scope-OrgID: team-a}, timeout: 2s, http: {basic_auth: {username: u, password_file: token}}}
 jaeger: {url: "http://127.0.0.1:16686/jaeger", max_body: 8MiB}
+alertmanager: {url: "http://127.0.0.1:9093", http: {authorization: {credentials_file: token}}}
 otlp: {grpc: 127.0.0.1:0, http: "off", max_body: 8MiB}
 traces: {retention: 3d, max_bytes: 1GiB}
 redact: {keep_ip: true, patterns: [{name: ticket, regexp: 'TCK-[0-9]+'}]}
@@ -173,6 +175,7 @@ services:
 	check(string(f.Loki.HTTP.BasicAuth.Password) == "pw", "a password may come from the environment")
 	check(f.Tempo.Headers["X-Scope-OrgID"] == "team-a" && f.Tempo.HTTP.BasicAuth.PasswordFile == filepath.Join(dir, "token"), "Tempo is read")
 	check(f.Jaeger.MaxBody == 8<<20 && f.Jaeger.HTTP.FollowRedirects, "Jaeger is read, with the HTTP defaults")
+	check(f.Alertmanager.HTTP.Authorization.CredentialsFile == filepath.Join(dir, "token") && f.Alertmanager.HTTP.FollowRedirects, "Alertmanager is read, with the HTTP defaults")
 	check(f.State == filepath.Join(dir, "mine"), "state is relative to the configuration")
 	check(f.Traces.Retention.Or(0) == 72*time.Hour, "days are durations")
 	check(f.Clock.Speed == 10, "the clock is read")

@@ -13,6 +13,7 @@ import (
 	"rollcall/runbooks"
 	"rollcall/runbooks/pin"
 	"rollcall/sources"
+	"rollcall/sources/alertmanager"
 	"rollcall/sources/jaeger"
 	"rollcall/sources/loki"
 	"rollcall/sources/otlp"
@@ -27,17 +28,18 @@ import (
 
 // The sections of the file belong to the rooms that they configure.
 type (
-	Prometheus = prom.Config
-	Loki       = loki.Config
-	Tempo      = tempo.Config
-	Jaeger     = jaeger.Config
-	OTLP       = otlp.Config
-	Traces     = traces.Config
-	Journal    = journal.Config
-	Redact     = redact.Config
-	Mapping    = request.Mapping
-	Price      = signal.Price
-	Runbooks   = runbooks.Config
+	Prometheus   = prom.Config
+	Alertmanager = alertmanager.Config
+	Loki         = loki.Config
+	Tempo        = tempo.Config
+	Jaeger       = jaeger.Config
+	OTLP         = otlp.Config
+	Traces       = traces.Config
+	Journal      = journal.Config
+	Redact       = redact.Config
+	Mapping      = request.Mapping
+	Price        = signal.Price
+	Runbooks     = runbooks.Config
 )
 
 // Service is one service: how it is measured and judged, and what its parts are called elsewhere.

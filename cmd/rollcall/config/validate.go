@@ -40,6 +40,11 @@ func (f *File) validate(say report) {
 		checkHTTP(say, "prometheus.http", &p.HTTP)
 		checkHeaders(say, "prometheus.headers", p.Headers)
 	}
+	if a := f.Alertmanager; a != nil {
+		checkURL(say, "alertmanager", a.URL)
+		checkHTTP(say, "alertmanager.http", &a.HTTP)
+		checkHeaders(say, "alertmanager.headers", a.Headers)
+	}
 	if l := f.Loki; l != nil {
 		checkURL(say, "loki", l.URL)
 		checkHTTP(say, "loki.http", &l.HTTP)

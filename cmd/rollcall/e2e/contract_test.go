@@ -13,6 +13,7 @@ import (
 	"rollcall/sources"
 	"rollcall/sources/manifest"
 	"rollcall/sources/prom"
+	"rollcall/sources/prom/promtest"
 	"rollcall/sources/signal"
 )
 
@@ -58,6 +59,7 @@ func TestPrometheusContractOfTheDrill(t *testing.T) {
 	c, now := promClient(t, d)
 	ctx := t.Context()
 
+	promtest.Run(t, promtest.Server{Config: prom.Config{URL: d.Prometheus}, Clock: d.clock(t), Begin: now})
 	t.Run("a range has one point per step and no more", func(t *testing.T) {
 		series, facts, err := c.Range(ctx, `sum(rate(llmops_requests_total{`+drillScope+`}[5m]))`, now.Add(-time.Hour), now, time.Minute)
 		if err != nil || len(series) != 1 || len(series[0].Points) != 61 {
@@ -117,11 +119,11 @@ func TestPrometheusContractOfTheDrill(t *testing.T) {
 }
 
 // The contract tests of sources/loki, which run against a fake there, against the
-// drill's own log server.
+// drill's own log server. ROLLCALL_LOKI_URL points them at any other one.
 func TestLokiContractOfTheDrill(t *testing.T) {
 	d := startHeadless(t, binaries(t), "quiet", "--speed", "1")
 	cmd := exec.Command("go", "test", "-count=1", "-run", "Contract", "rollcall/sources/loki")
-	cmd.Env = append(os.Environ(), "LOKI_CONTRACT_URL="+d.Loki)
+	cmd.Env = append(os.Environ(), "ROLLCALL_LOKI_URL="+d.Loki)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
