@@ -95,3 +95,20 @@ func BenchmarkNothingToDo(b *testing.B) {
 		r.Text(lines[0])
 	}
 }
+
+// BenchmarkLayers is log text of which every line must be read more than once:
+// Go's JSON with its \u0026, and URLs with percent escapes.
+func BenchmarkLayers(b *testing.B) {
+	r := redactor(b, Config{})
+	lines := logText(2000)
+	for i, l := range lines {
+		lines[i] = strings.Replace(l, `"route":"/chat"`, `"route":"/chat?q=hello%20world\u0026n=1"`, 1)
+	}
+	b.SetBytes(size(lines))
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, l := range lines {
+			r.Text(l)
+		}
+	}
+}
