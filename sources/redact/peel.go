@@ -18,8 +18,52 @@ const maxLayers = 12
 
 // peeled is a text as it reads once its escapes are undone.
 type peeled struct {
-	text string
-	at   []int // where each byte began in the text as it was written, and the end of that
+	text  string
+	parts []part // of the text, in order; none when it is the text as it was written
+	buf   []byte
+}
+
+// part is a piece of a peeled text: what was copied, or what one escape stands for.
+type part struct {
+	at     int // where it begins in the peeled text
+	from   int // and in the text as it was written
+	escape bool
+}
+
+// source maps a position in the peeled text to the text as it was written.
+func (p *peeled) source(i int) int {
+	if len(p.parts) == 0 {
+		return i
+	}
+	n, exact := slices.BinarySearchFunc(p.parts, i, func(p part, i int) int { return p.at - i })
+	if !exact {
+		n--
+	}
+	if p.parts[n].escape {
+		return p.parts[n].from
+	}
+	return p.parts[n].from + i - p.parts[n].at
+}
+
+// copied adds the parts for p.text[from:to], which is copied to at.
+func (p *peeled) copied(parts []part, at, from, to int) []part {
+	if len(p.parts) == 0 {
+		return append(parts, part{at: at, from: from})
+	}
+	n, exact := slices.BinarySearchFunc(p.parts, from, func(p part, i int) int { return p.at - i })
+	if !exact {
+		n--
+	}
+	for ; n < len(p.parts) && p.parts[n].at < to; n++ {
+		old := p.parts[n]
+		skip := max(0, from-old.at)
+		if !old.escape {
+			old.from += skip
+		}
+		old.at = at + old.at + skip - from
+		parts = append(parts, old)
+	}
+	return parts
 }
 
 // found is a span of a text as it was written, with what it reads as.
@@ -41,40 +85,46 @@ func (k kind) byContext() bool {
 // loadLayers is load for a text that may have layers: it finds what any of them
 // shows, because what one layer hides may be what tells the meaning of another.
 func (sc *scanner) loadLayers(name, s string, mine []int) bool {
-	var all, last []found
-	look := func(p *peeled, mine []int) {
-		last = last[:0]
-		if !sc.load(name, p.text, mine) {
-			return
-		}
-		for _, sp := range sc.spans {
-			if sp.kind != opaque {
-				last = append(last, found{span{p.source(sp.start), p.source(sp.end), sp.kind}, p.text[sp.start:sp.end]})
+	var all []found
+	look := func(p *peeled, mine []int) int {
+		if sc.load(name, p.text, mine) {
+			for _, sp := range sc.spans {
+				if sp.kind != opaque {
+					all = append(all, found{span{p.source(sp.start), p.source(sp.end), sp.kind}, p.text[sp.start:sp.end]})
+				}
 			}
 		}
-		all = append(all, last...)
+		return len(all)
 	}
-	p := peeled{text: s}
-	look(&p, mine)
-	// JSON is read twice: with the depth of every quote kept, which tells where values
-	// end, and level by level, which is right about what stands between the quotes.
-	var deepest []found
+	p := peeled{text: s, buf: sc.buf}
+	outer := look(&p, mine)
+	// JSON is read with the depth of every quote kept, which tells where values end, and
+	// where it is nested also level by level, which is right about what stands between
+	// the quotes.
+	nested := strings.Contains(s, `\\`)
 	layers := 0
 	for _, json := range [...]reading{escapeOfJSON, levelOfJSON} {
-		p = peeled{text: s}
-		for range maxLayers {
-			if !p.peel(json) {
-				break
-			}
+		p.text, p.parts = s, nil
+		n := 0
+		for n < maxLayers && p.peel(json) {
+			nested = nested || strings.Contains(p.text, `\\`)
+			n++
+		}
+		if n > 0 {
 			layers++
 			look(&p, sc.r.patterns.hits(p.text))
 		}
-		deepest = append(deepest, last...)
+		if !nested {
+			break
+		}
 	}
-	if layers > 0 {
-		all = slices.DeleteFunc(all, func(f found) bool {
+	sc.buf = p.buf
+	if layers > 0 && outer > 0 {
+		deepest := all[outer:]
+		kept := slices.DeleteFunc(slices.Clone(all[:outer]), func(f found) bool {
 			return f.kind.byContext() && !slices.ContainsFunc(deepest, func(d found) bool { return d.start < f.end && f.start < d.end })
 		})
+		all = append(kept, deepest...)
 	}
 	slices.SortStableFunc(all, func(a, b found) int { return a.start - b.start })
 	sc.spans, sc.plain = sc.spans[:0], make([]string, 0, len(all))
@@ -93,14 +143,6 @@ func (sc *scanner) loadLayers(name, s string, mine []int) bool {
 		last.end = max(last.end, f.end)
 	}
 	return len(all) > 0
-}
-
-// source maps a position in the text to the text as it was written.
-func (p *peeled) source(i int) int {
-	if len(p.at) == 0 {
-		return i
-	}
-	return p.at[i]
 }
 
 // layered tells whether there may be something to peel. Most texts are done with here.
@@ -149,36 +191,67 @@ func (p *peeled) peel(json reading) bool {
 	return layered(p.text) && (p.undo(entity) || p.undo(json) || p.undo(percent) || p.undo(command))
 }
 
-// reading appends what an escape at i stands for and says how many bytes it takes:
-// 0 where there is none.
-type reading func(out []byte, s string, i int) ([]byte, int)
+// reading is one kind of escapes. read appends what the one at i stands for and says
+// how many bytes it takes: 0 where there is none.
+type reading struct {
+	first string // the characters with which they begin
+	read  func(out []byte, s string, i int) ([]byte, int)
+}
+
+// next returns where the next escape may begin, or -1.
+func (r *reading) next(s string) int {
+	if len(r.first) == 1 {
+		return strings.IndexByte(s, r.first[0])
+	}
+	return strings.IndexAny(s, r.first)
+}
+
+var (
+	entity       = reading{"&", readEntity}
+	escapeOfJSON = reading{`\`, readEscape}
+	levelOfJSON  = reading{`\`, readLevel}
+	percent      = reading{"%+", readPercent}
+	command      = reading{"<␀␁␂␃␄␅␆␇␈␋␌␍␎␏␐␑␒␓␔␕␖␗␘␙␚␛␜␝␞␟␡\x1b", readCommand}
+)
 
 // undo reads every escape of one kind as what it stands for.
-func (p *peeled) undo(of reading) bool {
+func (p *peeled) undo(kind reading) bool {
 	s := p.text
-	out := make([]byte, 0, len(s)+8)
-	at := make([]int, 0, len(s)+8)
-	changed := false
-	for i := 0; i < len(s); {
-		from, n := len(out), 0
-		switch s[i] {
-		case '&', '\\', '%', '+', '<', 0xe2, escByte:
-			out, n = of(out, s, i)
+	out := p.buf[:0]
+	var parts []part
+	var scratch [16]byte
+	done := 0 // all before is in out
+	for i := 0; ; {
+		j := kind.next(s[i:])
+		if j < 0 {
+			break
 		}
-		if n == 0 {
-			out, n = append(out, s[i]), 1
-		} else {
-			changed = changed || string(out[from:]) != s[i:i+n]
+		i += j
+		plain, n := kind.read(scratch[:0], s, i)
+		if n == 0 || string(plain) == s[i:i+n] {
+			i += max(n, 1)
+			continue
 		}
-		for range len(out) - from {
-			at = append(at, p.source(i))
+		if parts == nil {
+			parts = make([]part, 0, max(8, len(p.parts)+4))
 		}
+		if done < i {
+			parts = p.copied(parts, len(out), done, i)
+			out = append(out, s[done:i]...)
+		}
+		parts = append(parts, part{len(out), p.source(i), true})
+		out = append(out, plain...)
 		i += n
+		done = i
 	}
-	if !changed {
+	if done == 0 {
 		return false
 	}
-	p.text, p.at = string(out), append(at, p.source(len(s)))
+	// The end has a part of its own, so that it is found when all that is before was dropped.
+	parts = p.copied(parts, len(out), done, len(s))
+	out = append(out, s[done:]...)
+	p.buf = out
+	p.text, p.parts = string(out), append(parts, part{len(out), p.source(len(s)), true})
 	return true
 }
 
@@ -191,8 +264,8 @@ func plusIsSpace(s string, i int) bool {
 	return !(isDigit(s[i-1]) && i+3 < len(s) && isDigit(s[i+1]) && isDigit(s[i+2]) && s[i+3] == ':')
 }
 
-// percent reads %XX, and the plus of a form.
-func percent(out []byte, s string, i int) ([]byte, int) {
+// readPercent reads %XX, and the plus of a form.
+func readPercent(out []byte, s string, i int) ([]byte, int) {
 	if s[i] == '+' && plusIsSpace(s, i) && inForm(s, i) {
 		return append(out, ' '), 1
 	}
@@ -237,9 +310,9 @@ func spaceByPercent(s string, i int) bool {
 	return strings.HasPrefix(s[i:], "20")
 }
 
-// command drops what was an invisible character or a command to the terminal
+// readCommand drops what was an invisible character or a command to the terminal
 // before it was made visible.
-func command(out []byte, s string, i int) ([]byte, int) {
+func readCommand(out []byte, s string, i int) ([]byte, int) {
 	switch {
 	case s[i] == escByte:
 		return out, 1 + commandEnd(s[i+1:])
@@ -259,8 +332,8 @@ func command(out []byte, s string, i int) ([]byte, int) {
 	return out, 0
 }
 
-// entity reads an entity of HTML.
-func entity(out []byte, s string, i int) ([]byte, int) {
+// readEntity reads an entity of HTML.
+func readEntity(out []byte, s string, i int) ([]byte, int) {
 	if s[i] != '&' {
 		return out, 0
 	}
@@ -286,9 +359,9 @@ func entityEnd(s string, i int) int {
 	return end + 1
 }
 
-// escapeOfJSON reads \/, \uXXXX and \xXX at any depth. Quotes and backslashes get the
+// readEscape reads \/, \uXXXX and \xXX at any depth. Quotes and backslashes get the
 // backslashes that they would have without \u, which say how deep they stand.
-func escapeOfJSON(out []byte, s string, i int) ([]byte, int) {
+func readEscape(out []byte, s string, i int) ([]byte, int) {
 	if s[i] != '\\' {
 		return out, 0
 	}
@@ -316,8 +389,8 @@ func escapeOfJSON(out []byte, s string, i int) ([]byte, int) {
 	return out, slashes + n
 }
 
-// levelOfJSON takes one level of backslashes off.
-func levelOfJSON(out []byte, s string, i int) ([]byte, int) {
+// readLevel takes one level of backslashes off.
+func readLevel(out []byte, s string, i int) ([]byte, int) {
 	if s[i] != '\\' || i+1 == len(s) {
 		return out, 0
 	}

@@ -197,7 +197,7 @@ func TestAJSONEscapeHidesNothingAndKeepsWhatTheTextMeans(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"k":"\u0073k-proj-A1b2C3d4E5f6G7h8I9j0A1b2C3d4E5f6G7h8I9j0"}`: `{"k":"<api-key:1>"}`,
 		`{"tel":"\u002B49 151 23456789"}`:                               `{"tel":"<phone:1>"}`,
-		`q=\u0061\u006cice\u0025\u0034\u0030example.org&n=1`:               `q=<email:1>&n=1`, // one escape inside another
+		`q=\u0061\u006cice\u0025\u0034\u0030example.org&n=1`:            `q=<email:1>&n=1`, // one escape inside another
 		`{"q":"say \u0022hi\u0022 \u003cb\u003e \u001b[31m \u005cn"}`:   `{"q":"say \u0022hi\u0022 \u003cb\u003e \u001b[31m \u005cn"}`,
 		`{"q":"caf\u00e9 \u00"}`:                                        `{"q":"caf\u00e9 \u00"}`,
 	} {

@@ -42,6 +42,7 @@ type scanner struct {
 	i     int // next byte to look at
 	floor int // end of the last span: nothing before it is looked at again
 	spans []span
+	buf   []byte   // for peeling
 	plain []string // what the spans read as, where that is not how they are written
 	// pemEnd caches where the next "-----END " is, so that many beginnings without
 	// an end cost one search together.
@@ -52,7 +53,7 @@ type scanner struct {
 // load scans the value of a field and tells whether anything is to be replaced.
 // The user's patterns in mine may have a hit.
 func (sc *scanner) load(name, s string, mine []int) bool {
-	*sc = scanner{r: sc.r, name: name, s: s, spans: sc.spans[:0]}
+	*sc = scanner{r: sc.r, name: name, s: s, spans: sc.spans[:0], buf: sc.buf}
 	if m := means(name); m != meansNothing {
 		sc.take(m, opened{quote: wholeValue}, true)
 	}
@@ -72,6 +73,9 @@ func (sc *scanner) reset() {
 	sc.name, sc.s = "", ""
 	if cap(sc.spans) > 4096 {
 		sc.spans = nil
+	}
+	if cap(sc.buf) > 1<<20 {
+		sc.buf = nil
 	}
 }
 
