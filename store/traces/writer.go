@@ -91,6 +91,7 @@ type writer struct {
 	responses map[int64]*trace
 	sealing   sync.WaitGroup
 	sealBusy  atomic.Bool
+	answering atomic.Bool // what others asked to be erased is being erased
 	checked   time.Time // wall time of the last look at sizes
 }
 
@@ -121,6 +122,7 @@ func (w *writer) loop() {
 			task(w)
 		case <-tick.C:
 			w.idle()
+			w.answerPurges()
 		case <-w.s.stop:
 			for { // calls that were accepted are finished
 				select {
