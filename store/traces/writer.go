@@ -92,7 +92,7 @@ type writer struct {
 	sealing   sync.WaitGroup
 	sealBusy  atomic.Bool
 	answering atomic.Bool // what others asked to be erased is being erased
-	checked   time.Time // wall time of the last look at sizes
+	checked   time.Time   // wall time of the last look at sizes
 }
 
 const (
