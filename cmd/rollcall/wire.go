@@ -53,6 +53,13 @@ func newProgram() *cli.Program {
 		Collect:  collect,
 		Drill:    driller{},
 		Redactor: func(cfg *config.File) (cli.Redactor, error) { return app.NewFilter(cfg) },
+		Purge: func(ctx context.Context, cfg *config.File, of cli.PurgeOf) (cli.Purge, error) {
+			p, err := app.OpenPurge(ctx, cfg, app.PurgeOf(of), "cli")
+			if err != nil {
+				return nil, err
+			}
+			return p, nil
+		},
 		Journals: func(ctx context.Context, cfg *config.File, o cli.JournalOptions) (*journal.Journal, error) {
 			return app.OpenJournal(ctx, cfg, app.JournalOptions{File: o.File, ReadOnly: o.ReadOnly, Origin: "cli"})
 		},
