@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rollcall/sources"
+	"rollcall/store/journal"
 )
 
 // Scripts are written against docs/json.md, so a field that is not in it does not exist for them.
@@ -33,6 +34,7 @@ func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
 		"drill --headless": headlessJSON{},
 		"collect":          Endpoints{},
 		"version":          Version{},
+		"purge":            journal.PurgedData{},
 	} {
 		body, ok := sections[title]
 		if !ok {
