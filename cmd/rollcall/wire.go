@@ -114,7 +114,14 @@ func console(ctx context.Context, c cli.ConsoleStart) error {
 	return tui.Run(ctx, o, tui.Terminal{})
 }
 
+// collectMemory is what a collector may hold before it is collected more eagerly:
+// more than it needs, less than a flood of large calls makes of it otherwise.
+const collectMemory = 160 << 20
+
 func collect(ctx context.Context, cfg *config.File, up func(cli.Endpoints)) error {
+	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
+		debug.SetMemoryLimit(collectMemory)
+	}
 	return app.Collect(ctx, cfg, func(grpc, http, state string) {
 		up(cli.Endpoints{GRPC: grpc, HTTP: http, State: state})
 	})
