@@ -26,8 +26,10 @@ type handClock struct {
 
 func (c *handClock) Now() time.Time                       { return c.Wall() }
 func (c *handClock) ToWall(d time.Duration) time.Duration { return d }
-func (c *handClock) Wall() time.Time                      { c.mu.Lock(); defer c.mu.Unlock(); return c.now }
-func (c *handClock) pass(d time.Duration)                 { c.mu.Lock(); defer c.mu.Unlock(); c.now = c.now.Add(d) }
+func (c *handClock) Wall() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.now }
+
+func (c *handClock) pass(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.now = c.now.Add(d) }
+
 func traceNumber(rnd *rand.Rand, n uint64) (id pcommon.TraceID) {
 	binary.BigEndian.PutUint64(id[:], rnd.Uint64())
 	binary.BigEndian.PutUint64(id[8:], n+1)

@@ -31,8 +31,10 @@ func BenchmarkSearchAnHour(b *testing.B) {
 			sp := sources.Span{
 				TraceID: traceID(i), SpanID: sources.SpanID{7: 1}, Name: "chat", Kind: "server", Start: at, End: at + 9e8, Resource: &sources.Resource{Service: "svc"},
 				Attrs: sources.Attrs{
-					{Key: "llmops.request.id", Value: fmt.Sprintf("req-%08d", i)}, {Key: "llmops.tenant", Value: fmt.Sprint("tenant-", i%9)},
-					{Key: "gen_ai.prompt.version", Value: []string{"v13", "v14"}[i%2]}, {Key: "gen_ai.request.model", Value: "gpt-4.1"},
+					{Key: "llmops.request.id", Value: fmt.Sprintf("req-%08d", i)},
+					{Key: "llmops.tenant", Value: fmt.Sprint("tenant-", i%9)},
+					{Key: "gen_ai.prompt.version", Value: []string{"v13", "v14"}[i%2]},
+					{Key: "gen_ai.request.model", Value: "gpt-4.1"},
 				},
 			}
 			if i%25 < 2 {
