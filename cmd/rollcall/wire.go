@@ -53,6 +53,13 @@ func newProgram() *cli.Program {
 		Collect:  collect,
 		Drill:    driller{},
 		Redactor: func(cfg *config.File) (cli.Redactor, error) { return app.NewFilter(cfg) },
+		Purge: func(ctx context.Context, cfg *config.File, of cli.PurgeOf) (cli.Purge, error) {
+			p, err := app.OpenPurge(ctx, cfg, app.PurgeOf(of), "cli")
+			if err != nil {
+				return nil, err
+			}
+			return p, nil
+		},
 		Journals: func(ctx context.Context, cfg *config.File, o cli.JournalOptions) (*journal.Journal, error) {
 			return app.OpenJournal(ctx, cfg, app.JournalOptions{File: o.File, ReadOnly: o.ReadOnly, Origin: "cli"})
 		},
@@ -109,7 +116,14 @@ func console(ctx context.Context, c cli.ConsoleStart) error {
 	return tui.Run(ctx, o, tui.Terminal{})
 }
 
+// collectMemory is what a collector may hold before it is collected more eagerly:
+// more than it needs, less than a flood of large calls makes of it otherwise.
+const collectMemory = 160 << 20
+
 func collect(ctx context.Context, cfg *config.File, up func(cli.Endpoints)) error {
+	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
+		debug.SetMemoryLimit(collectMemory)
+	}
 	return app.Collect(ctx, cfg, func(grpc, http, state string) {
 		up(cli.Endpoints{GRPC: grpc, HTTP: http, State: state})
 	})

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -55,7 +56,19 @@ func (g *guardExt) GetGRPCServerOptions(context.Context) ([]grpc.ServerOption, e
 		}()
 		return next(ctx, req)
 	}
-	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(intercept)}, nil
+	// Every connection has streams of its own; all together must not bring more bodies
+	// than there are places, however many connections there are.
+	tapped := func(ctx context.Context, _ *tap.Info) (context.Context, error) {
+		if g.r.arriving.Add(1) > g.r.arrivals() {
+			g.r.arriving.Add(-1)
+			g.r.meter.refuse("more arrives than can be stored", 0)
+			g.r.shedder.overload()
+			return nil, status.Error(codes.Unavailable, "rollcall takes in no more calls just now; try again")
+		}
+		context.AfterFunc(ctx, func() { g.r.arriving.Add(-1) }) // the stream's, which ends with the call
+		return ctx, nil
+	}
+	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(intercept), grpc.InTapHandle(tapped)}, nil
 }
 
 // GetHTTPHandler wraps the handler of all paths.
@@ -63,8 +76,9 @@ func (g *guardExt) GetHTTPHandler(context.Context) (extensionmiddleware.WrapHTTP
 	return func(_ context.Context, next http.Handler) (http.Handler, error) {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			defer g.r.arriving.Add(-1)
-			if g.r.arriving.Add(1) > int64(g.r.deps.MaxCalls) { // before its body takes room
+			if g.r.arriving.Add(1) > g.r.arrivals() { // before its body takes room
 				g.r.meter.refuse("more arrives than can be stored", 0)
+				g.r.shedder.overload()
 				w.Header().Set("Retry-After", "1")
 				http.Error(w, "rollcall takes in no more calls just now; try again", http.StatusTooManyRequests)
 				return
@@ -77,6 +91,10 @@ func (g *guardExt) GetHTTPHandler(context.Context) (extensionmiddleware.WrapHTTP
 		}), nil
 	}, nil
 }
+
+// arrivals is how many calls may be on the way in: those in hand, and a few whose
+// bodies are only arriving.
+func (r *Receiver) arrivals() int64 { return int64(r.deps.MaxCalls) + 8 }
 
 // held passes good answers through, and keeps refusals back to say them better.
 type held struct {

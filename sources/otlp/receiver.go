@@ -78,7 +78,8 @@ type Receiver struct {
 	inner      component.Component
 	grpc, http string
 	meter      meter
-	arriving   atomic.Int64 // HTTP calls, their bodies perhaps still on the way
+	shedder    shedder
+	arriving   atomic.Int64 // calls, their bodies perhaps still on the way
 	calls      atomic.Int64
 	spans      atomic.Int64
 	closed     atomic.Bool
@@ -99,7 +100,7 @@ func Start(ctx context.Context, cfg Config, deps Deps) (*Receiver, error) {
 		deps.MaxSpans = 200_000
 	}
 	r := &Receiver{deps: deps}
-	r.meter.wall = deps.Clock.Wall
+	r.meter.wall, r.shedder.wall = deps.Clock.Wall, deps.Clock.Wall
 
 	grpcAddr, err := address("otlp.grpc", cfg.GRPC, DefaultGRPC)
 	if err != nil {
@@ -226,6 +227,13 @@ func (r *Receiver) Close(ctx context.Context) error {
 func (r *Receiver) Health() sources.Health {
 	h := r.meter.health()
 	h.Source = "otlp"
+	if shed, oneOf := r.shedder.state(); shed > 0 {
+		note := fmt.Sprintf("shed %d spans and events of whole traces", shed)
+		if oneOf > 1 {
+			note += fmt.Sprintf(", and keeps one trace in %d until less arrives", oneOf)
+		}
+		h.Note = strings.TrimPrefix(h.Note+"; "+note, "; ")
+	}
 	if r.closed.Load() {
 		h.State, h.Reason = sources.SourceDown, "the endpoint is closed"
 	}
@@ -233,8 +241,8 @@ func (r *Receiver) Health() sources.Health {
 }
 
 func (r *Receiver) consumeTraces(ctx context.Context, td ptrace.Traces) (err error) {
-	n := td.SpanCount()
-	leave, err := r.enter(n)
+	shed := r.shedder.share().spans(td)
+	leave, err := r.enter(td.SpanCount(), shed)
 	if err != nil {
 		return err
 	}
@@ -246,7 +254,8 @@ func (r *Receiver) consumeTraces(ctx context.Context, td ptrace.Traces) (err err
 }
 
 func (r *Receiver) consumeLogs(ctx context.Context, ld plog.Logs) (err error) {
-	leave, err := r.enter(ld.LogRecordCount())
+	shed := r.shedder.share().events(ld)
+	leave, err := r.enter(ld.LogRecordCount(), shed)
 	if err != nil {
 		return err
 	}
@@ -257,8 +266,14 @@ func (r *Receiver) consumeLogs(ctx context.Context, ld plog.Logs) (err error) {
 	return r.hand(ctx, b)
 }
 
-// enter takes a place for a call that carries n items, or refuses it for now.
-func (r *Receiver) enter(n int) (leave func(), err error) {
+// enter takes a place for a call that carries n items besides those that were shed,
+// or refuses it for now. A call of which nothing is left is refused too: its sender
+// may have more luck later.
+func (r *Receiver) enter(n, shed int) (leave func(), err error) {
+	if n == 0 && shed > 0 {
+		r.meter.refuse("more arrives than can be stored", shed)
+		return nil, overloaded()
+	}
 	calls, spans := r.calls.Add(1), r.spans.Add(int64(n))
 	leave = func() {
 		r.calls.Add(-1)
@@ -267,8 +282,12 @@ func (r *Receiver) enter(n int) (leave func(), err error) {
 	// A single call is let in however large it is; the body limit bounds it.
 	if calls > int64(r.deps.MaxCalls) || calls > 1 && spans > int64(r.deps.MaxSpans) {
 		leave()
-		r.meter.refuse("more arrives than can be stored", n)
+		r.meter.refuse("more arrives than can be stored", n+shed)
+		r.shedder.overload()
 		return nil, overloaded()
+	}
+	if shed > 0 {
+		r.shedder.count(shed)
 	}
 	return leave, nil
 }

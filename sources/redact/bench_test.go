@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // logText is log lines of 214 bytes: 5% carry a secret, 5% an address.
@@ -49,11 +51,29 @@ func size(lines []string) (n int64) {
 	return n
 }
 
+// perCore reports how many bytes go through one core in a second, which means the
+// same on a busy machine.
+func perCore(b *testing.B, bytes int64) {
+	b.Helper()
+	used := func() time.Duration {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			b.Fatal(err)
+		}
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	before := used()
+	b.Cleanup(func() {
+		b.ReportMetric(float64(bytes)*float64(b.N)/1e6/(used()-before).Seconds(), "MB/s-per-core")
+	})
+}
+
 func BenchmarkText(b *testing.B) {
 	r := redactor(b, Config{})
 	lines := logText(2000)
 	b.SetBytes(size(lines))
 	b.ReportAllocs()
+	perCore(b, size(lines))
 	for b.Loop() {
 		for _, l := range lines {
 			r.Text(l)
@@ -76,6 +96,7 @@ func BenchmarkBatch(b *testing.B) {
 			docs := make([]int, len(lines))
 			b.SetBytes(size(lines))
 			b.ReportAllocs()
+			perCore(b, size(lines))
 			for b.Loop() {
 				for i, l := range lines {
 					values[i], pointers[i], docs[i] = l, &values[i], i
@@ -91,7 +112,26 @@ func BenchmarkNothingToDo(b *testing.B) {
 	lines := logText(20)[5:6]
 	b.SetBytes(size(lines))
 	b.ReportAllocs()
+	perCore(b, size(lines))
 	for b.Loop() {
 		r.Text(lines[0])
+	}
+}
+
+// BenchmarkLayers is log text of which every line must be read more than once:
+// Go's JSON with its \u0026, and URLs with percent escapes.
+func BenchmarkLayers(b *testing.B) {
+	r := redactor(b, Config{})
+	lines := logText(2000)
+	for i, l := range lines {
+		lines[i] = strings.Replace(l, `"route":"/chat"`, `"route":"/chat?q=hello%20world\u0026n=1"`, 1)
+	}
+	b.SetBytes(size(lines))
+	b.ReportAllocs()
+	perCore(b, size(lines))
+	for b.Loop() {
+		for _, l := range lines {
+			r.Text(l)
+		}
 	}
 }

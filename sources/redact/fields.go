@@ -61,7 +61,7 @@ func (sc *scanner) flag(i int) {
 		return
 	}
 	next := end
-	for next < len(s) && next-end < 8 && (isQuote(s[next]) || s[next] == ',' || s[next] == ' ' || s[next] == '\\') {
+	for next < len(s) && next-end < 2*maxSlashes && (isQuote(s[next]) || s[next] == ',' || s[next] == ' ' || s[next] == '\\') {
 		next++
 	}
 	if next == end || next == len(s) || s[next] == '-' {
@@ -95,6 +95,10 @@ type opened struct {
 	slashes int  // backslashes before the quote: how deep the JSON is nested
 }
 
+// maxSlashes is how many backslashes before a quote are counted: JSON inside JSON,
+// eight times over.
+const maxSlashes = 256
+
 // open finds the value behind a separator that ends at i.
 func (sc *scanner) open(i int) opened {
 	s := sc.s
@@ -112,7 +116,7 @@ func (sc *scanner) open(i int) opened {
 		i++
 	}
 	j := i
-	for j < len(s) && j-i < 64 && s[j] == '\\' {
+	for j < len(s) && j-i < maxSlashes && s[j] == '\\' {
 		j++
 	}
 	if j < len(s) && isQuote(s[j]) {
@@ -145,6 +149,12 @@ func (sc *scanner) take(m meaning, o opened, assign bool) {
 	switch m {
 	case meansPassword, meansSecret, meansMaybe:
 		if !secret(m, v, o.quote != 0) {
+			// What seems to go on may have ended at a quote of another depth.
+			n := strings.IndexAny(v, "\\\"'")
+			if m != meansMaybe || n < 1 || !secret(m, v[:n], o.quote != 0) {
+				return
+			}
+			sc.add(o.start, o.start+n, sc.kindOf(v[:n], kindSecret))
 			return
 		}
 		k = sc.kindOf(v, kindSecret)
@@ -317,6 +327,11 @@ func secret(m meaning, v string, quoted bool) bool {
 
 // idle values say that there is no secret: words, masks and templates.
 func idle(v string) bool {
+	if i := strings.IndexByte(v, '&'); i > 0 { // the next field of a form
+		if j := run(v, i+1, cName); j < len(v) && v[j] == '=' {
+			v = v[:i]
+		}
+	}
 	switch strings.ToLower(v[:min(len(v), 12)]) {
 	case "null", "nil", "none", "true", "false", "undefined", "required", "missing", "invalid", "incorrect", "wrong",
 		"expired", "empty", "unset", "yes", "no", "ok", "string", "redacted", "[redacted]", "hidden", "masked", "unknown",

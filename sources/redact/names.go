@@ -260,7 +260,7 @@ func (sc *scanner) nameLeft(i, floor int) string {
 	}
 	if j > floor && isQuote(s[j-1]) {
 		j--
-		for j > floor && i-j < 16 && s[j-1] == '\\' {
+		for j > floor && i-j < maxSlashes && s[j-1] == '\\' {
 			j--
 		}
 	}

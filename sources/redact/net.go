@@ -13,8 +13,12 @@ func (sc *scanner) email(at, after int) {
 	if sc.dsn(at) {
 		return
 	}
-	start := at
-	for start > sc.floor && at-start < 64 {
+	local := at
+	for local > sc.floor && at-local < 8 && s[local-1] == '\\' { // \@ is what some write for @
+		local--
+	}
+	start := local
+	for start > sc.floor && local-start < 64 {
 		c := s[start-1]
 		if c >= utf8.RuneSelf { // an address of a person may hold letters beyond ASCII
 			r, n := utf8.DecodeLastRuneInString(s[:start])
@@ -29,18 +33,18 @@ func (sc *scanner) email(at, after int) {
 		}
 		start--
 	}
-	start = unescape(s, max(start, sc.floor), at)
-	for start < at && (s[start] == '.' || s[start] == '-' || s[start] == '+') {
+	start = unescape(s, max(start, sc.floor), local)
+	for start < local && (s[start] == '.' || s[start] == '-' || s[start] == '+') {
 		start++
 	}
-	if start == at || start >= 2 && s[start-1] == '/' && s[start-2] == '/' { // "//user@host" is an address of a machine
+	if start == local || start >= 2 && s[start-1] == '/' && s[start-2] == '/' { // "//user@host" is an address of a machine
 		return
 	}
 	end := domain(s, after)
 	if end == 0 {
 		return
 	}
-	if s[start:at] == "git" && (end == len(s) || s[end] == ':' || s[end] == '/') {
+	if s[start:local] == "git" && (end == len(s) || s[end] == ':' || s[end] == '/') {
 		return
 	}
 	sc.add(start, end, kindEmail)

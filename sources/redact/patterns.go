@@ -116,7 +116,14 @@ func (p *patterns) prefilter(values []*string) []candidates {
 	return out
 }
 
+// hits says which patterns may hit in a text.
 func (p *patterns) hits(text string) []int {
+	switch {
+	case p == nil:
+		return nil
+	case p.set == nil:
+		return p.every
+	}
 	hits, err := p.set.FindAllStringWithError(text, len(p.res))
 	if err != nil { // not knowing is no reason to let anything through
 		return p.every

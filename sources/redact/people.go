@@ -153,7 +153,7 @@ func (p *people) word(at int) {
 // quote reads a quote with the backslashes before it, and returns what is behind.
 func (p *people) quote(i int) (quote byte, slashes, after int) {
 	j := i
-	for j < len(p.s) && j-i < 64 && p.s[j] == '\\' {
+	for j < len(p.s) && j-i < maxSlashes && p.s[j] == '\\' {
 		j++
 	}
 	if j < len(p.s) && (p.s[j] == '"' || p.s[j] == '\'') {

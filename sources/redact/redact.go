@@ -85,7 +85,6 @@ func (r *Redactor) Fields(names []string, values []*string, doc []int) {
 		} else if !clean(*v) {
 			*v = Sanitize(*v)
 		}
-		*v = unhide(*v)
 	}
 	candidates := r.patterns.prefilter(values)
 	var num *numbering
@@ -103,24 +102,29 @@ func (r *Redactor) Fields(names []string, values []*string, doc []int) {
 				continue
 			}
 		}
-		if !sc.load(name, *v, mine) {
-			continue
-		}
-		if num == nil {
-			num = r.number(values, doc)
-		}
 		d := 0
 		if doc != nil {
 			d = doc[i]
 		}
-		*v = sc.render(num, d)
 		// What was cut out can bring together what then looks like a secret: look
 		// again until nothing is found. Every turn leaves less text, and a few do.
-		for range maxTurns {
-			if !sc.load(name, *v, all) {
+		for turn := range maxTurns {
+			if turn > 0 {
+				mine = all
+			}
+			var found bool
+			if layered(*v) {
+				found = sc.loadLayers(name, *v, mine)
+			} else {
+				found = sc.load(name, *v, mine)
+			}
+			if !found {
 				break
 			}
-			*v = sc.render(num, d)
+			if num == nil {
+				num = r.number(values, doc)
+			}
+			*v = sc.render(*v, num, d)
 		}
 	}
 }

@@ -42,6 +42,8 @@ type scanner struct {
 	i     int // next byte to look at
 	floor int // end of the last span: nothing before it is looked at again
 	spans []span
+	buf   []byte   // for peeling
+	plain []string // what the spans read as, where that is not how they are written
 	// pemEnd caches where the next "-----END " is, so that many beginnings without
 	// an end cost one search together.
 	pemEnd             int
@@ -51,7 +53,7 @@ type scanner struct {
 // load scans the value of a field and tells whether anything is to be replaced.
 // The user's patterns in mine may have a hit.
 func (sc *scanner) load(name, s string, mine []int) bool {
-	*sc = scanner{r: sc.r, name: name, s: s, spans: sc.spans[:0]}
+	*sc = scanner{r: sc.r, name: name, s: s, spans: sc.spans[:0], buf: sc.buf}
 	if m := means(name); m != meansNothing {
 		sc.take(m, opened{quote: wholeValue}, true)
 	}
@@ -71,6 +73,9 @@ func (sc *scanner) reset() {
 	sc.name, sc.s = "", ""
 	if cap(sc.spans) > 4096 {
 		sc.spans = nil
+	}
+	if cap(sc.buf) > 1<<20 {
+		sc.buf = nil
 	}
 }
 
@@ -159,24 +164,27 @@ func (sc *scanner) scan() {
 }
 
 // render returns the text with its spans replaced.
-func (sc *scanner) render(num *numbering, doc int) string {
+func (sc *scanner) render(s string, num *numbering, doc int) string {
 	var b strings.Builder
-	b.Grow(len(sc.s) + 16)
+	b.Grow(len(s) + 16)
 	at := 0
-	for _, p := range sc.spans {
-		if p.kind == opaque {
+	for i, sp := range sc.spans {
+		if sp.kind == opaque {
 			continue
 		}
-		b.WriteString(sc.s[at:p.start])
-		text := sc.s[p.start:p.end]
+		plain := s[sp.start:sp.end]
+		if sc.plain != nil {
+			plain = sc.plain[i]
+		}
+		b.WriteString(s[at:sp.start])
 		b.WriteByte('<')
-		b.WriteString(sc.r.names[p.kind])
+		b.WriteString(sc.r.names[sp.kind])
 		b.WriteByte(':')
-		writeInt(&b, num.of(doc, p.kind, text))
+		writeInt(&b, num.of(doc, sp.kind, plain))
 		b.WriteByte('>')
-		at = p.end
+		at = sp.end
 	}
-	b.WriteString(sc.s[at:])
+	b.WriteString(s[at:])
 	return b.String()
 }
 

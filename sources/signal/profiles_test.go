@@ -38,8 +38,8 @@ func exposition(t testing.TB, file string) []string {
 // askedQuery is one query that the catalogue sends to a system that exposes these metrics.
 type askedQuery struct {
 	Profile string `json:"profile"`
-	Signal  string `json:"signal"` // "/2" is the second source of the profile for it
-	Kind    string `json:"kind"`   // value, n, bounds, by model, ledger
+	Signal  string `json:"signal"`         // "/2" is the second source of the profile for it
+	Kind    string `json:"kind"`           // value, n, bounds, by model, ledger
 	Part    string `json:"part,omitempty"` // the label that names the parts
 	Shy     bool   `json:"shy,omitempty"`  // no series at all is an answer too
 	Query   string `json:"query"`

@@ -18,6 +18,75 @@ type ErasedData struct {
 	Bodies  int     `json:"bodies"`  // how many that were
 }
 
+// PurgedData is the data of purged: what a purge found, and then what it did.
+// It names no person: of a user only the token.
+type PurgedData struct {
+	By         string  `json:"by"`    // "request", "user" or "tenant"
+	Of         string  `json:"of"`    // the ID, the token, the tenant
+	State      string  `json:"state"` // "found", "begun", "done" or "incomplete"
+	Requests   int     `json:"requests"`
+	Spans      int64   `json:"spans"`
+	Events     int     `json:"events"`     // that waited for their request
+	Partitions int     `json:"partitions"` // files of traces/ that held any of it
+	Entries    []int64 `json:"entries"`    // of the journal, whose text and artifacts go
+	// Named are entries that name it in the chain, where nothing can be erased:
+	// identifiers and numbers.
+	Named   []int64  `json:"named"`
+	Files   []string `json:"files"`   // exports that go, relative to the state folder
+	Remains []string `json:"remains"` // what is not reached, in words
+}
+
+// Nothing tells whether nothing was found that can be erased.
+func (p *PurgedData) Nothing() bool {
+	return p.Requests == 0 && p.Events == 0 && len(p.Entries) == 0 && len(p.Files) == 0
+}
+
+// Kept is an entry as Scan shows it. Its fields are only good during the call.
+type Kept struct {
+	Seq      int64
+	Kind     Kind
+	Incident string
+	Line     []byte   // the exact bytes in the chain, which stay
+	Bodies   [][]byte // text and artifacts that were not erased
+}
+
+// Scan calls fn for every entry, oldest first, with what it holds word for word:
+// a purge looks for its words there.
+func (j *Journal) Scan(ctx context.Context, fn func(*Kept) error) error {
+	rows, err := j.r.QueryContext(ctx, `SELECT e.seq, e.kind, coalesce(e.incident,''), e.bytes, b.body FROM entries AS e
+		LEFT JOIN bodies AS b ON b.id BETWEEN e.seq*4096 AND e.seq*4096+4095 AND b.body IS NOT NULL ORDER BY e.seq, b.id`)
+	if err != nil {
+		return explain(j.path, j.gone(err))
+	}
+	defer rows.Close()
+	var k Kept
+	for rows.Next() {
+		var next Kept
+		var body []byte
+		if err := rows.Scan(&next.Seq, &next.Kind, &next.Incident, &next.Line, &body); err != nil {
+			return explain(j.path, err)
+		}
+		if next.Seq != k.Seq && k.Seq != 0 {
+			if err := fn(&k); err != nil {
+				return err
+			}
+		}
+		if next.Seq != k.Seq {
+			k = next
+		}
+		if body != nil {
+			k.Bodies = append(k.Bodies, body)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return explain(j.path, err)
+	}
+	if k.Seq == 0 {
+		return nil
+	}
+	return fn(&k)
+}
+
 // Erase removes the text and the artifacts of entries for good and records
 // that it did. The entries themselves and the chain stay. What was erased is
 // overwritten in the file and taken out of the log beside it; copies and

@@ -43,7 +43,8 @@ const (
 	SignalsSnapped    Kind = "signals.snapped" // readings at one time, for the review's charts
 	Exported          Kind = "exported"
 	Erased            Kind = "erased"
-	Lost              Kind = "lost" // entries that could not be written for too long
+	Purged            Kind = "purged" // a request, a user or a tenant was erased everywhere
+	Lost              Kind = "lost"   // entries that could not be written for too long
 )
 
 // Draft is what a caller wants recorded. The journal adds sequence number, wall

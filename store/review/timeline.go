@@ -185,6 +185,11 @@ func (u *units) describe(e *journal.Entry, incident string) (what, group string)
 		return join("exported the", or(d.str("what"), "review"), brackets(d.str("format"))), ""
 	case journal.Erased:
 		return "erased text beside the journal", ""
+	case journal.Purged:
+		if d.str("state") == "begun" {
+			return "", ""
+		}
+		return join("purged a", d.str("by"), brackets(d.str("state"))), ""
 	}
 	return string(e.Kind), ""
 }

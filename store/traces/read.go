@@ -57,7 +57,9 @@ func conditions(f *sources.RequestFilter) (*where, error) {
 		w.add("bad=1")
 	}
 	w.is("outcome", f.Outcome)
-	w.is("error_type", f.ErrorType)
+	if w.is("error_type", f.ErrorType); f.ErrorType != "" {
+		w.add("error_type<>''") // so that its index is used
+	}
 	w.is("schema_result", f.Schema)
 	w.is("route", f.Route)
 	w.is("tenant", f.Tenant)

@@ -590,8 +590,8 @@ func TestPurgeErasesByRequestUserAndTenant(t *testing.T) {
 		erase traces.Erase
 		n     int
 	}{{traces.Erase{User: "user:1"}, 4}, {traces.Erase{Tenant: "t0"}, 2}, {traces.Erase{ID: "resp-2"}, 1}, {traces.Erase{ID: "req-50"}, 1}, {traces.Erase{ID: "req-50"}, 0}} {
-		if n, err := e.store.Purge(t.Context(), tt.erase); err != nil || n != tt.n {
-			t.Errorf("%+v erased %d, %v", tt.erase, n, err)
+		if d, err := e.store.Purge(t.Context(), tt.erase); err != nil || d.Requests != tt.n {
+			t.Errorf("%+v erased %+v, %v", tt.erase, d, err)
 		}
 	}
 	if rows := e.rows(sources.RequestFilter{}); len(rows) != 5 {

@@ -91,7 +91,8 @@ type writer struct {
 	responses map[int64]*trace
 	sealing   sync.WaitGroup
 	sealBusy  atomic.Bool
-	checked   time.Time // wall time of the last look at sizes
+	answering atomic.Bool // what others asked to be erased is being erased
+	checked   time.Time   // wall time of the last look at sizes
 }
 
 const (
@@ -121,6 +122,7 @@ func (w *writer) loop() {
 			task(w)
 		case <-tick.C:
 			w.idle()
+			w.answerPurges()
 		case <-w.s.stop:
 			for { // calls that were accepted are finished
 				select {

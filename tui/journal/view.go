@@ -34,6 +34,7 @@ var kinds = []journal.Kind{
 	journal.RunProcess, journal.RunSample, journal.RunAnswer, journal.RunOutcome, journal.RunEnded, journal.AlertFiring,
 	journal.AlertResolved, journal.AlertAcknowledged, journal.ChangeSeen, journal.RequestViewed, journal.QueryTyped, journal.Captured,
 	journal.PinSet, journal.GoodMarked, journal.FeatureSet, journal.EvalsRun, journal.SignalsSnapped, journal.Exported, journal.Erased,
+	journal.Purged,
 }
 
 // parse reads a filter: INC-7 and RUN-3 are what they look like, a word that is

@@ -215,7 +215,6 @@ func named(v model.Vector, part string) map[string]float64 {
 	return out
 }
 
-
 func agree(v model.Vector, part string, want map[string]float64) bool {
 	got := named(v, part)
 	if len(got) != len(want) {

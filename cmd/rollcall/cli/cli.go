@@ -98,6 +98,8 @@ type Program struct {
 	Pins func(cfg *config.File, service string, note func(string)) (Pins, error)
 	// Redactor builds the filter of `redact`.
 	Redactor func(cfg *config.File) (Redactor, error)
+	// Purge looks for what the state folder holds of somebody or something.
+	Purge func(ctx context.Context, cfg *config.File, of PurgeOf) (Purge, error)
 	// Journals opens the journal alone.
 	Journals Journals
 	// Rehearsals returns the last successful rehearsal of each runbook; nil when there is no journal to ask.
@@ -246,7 +248,7 @@ func (p *Program) root() *cobra.Command {
 		p.statusCommand(o), p.requestCommand(o), p.requestsCommand(o), p.logsCommand(o), p.changesCommand(o),
 		p.pinCommand(o), p.featureCommand(o), p.evalsCommand(o),
 		p.runbookCommand(o), p.incidentCommand(o), p.reviewCommand(o), p.journalCommand(o),
-		p.initCommand(o), p.doctorCommand(o), p.collectCommand(o), p.drillCommand(o), p.redactCommand(o), p.versionCommand(o),
+		p.initCommand(o), p.doctorCommand(o), p.collectCommand(o), p.drillCommand(o), p.redactCommand(o), p.purgeCommand(o), p.versionCommand(o),
 	)
 	cmd.SetOut(p.Out) // before completion, which keeps the writer it finds
 	cmd.SetErr(p.Err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rollcall/sources"
+	"rollcall/store/journal"
 	"rollcall/store/scorecard"
 )
 
@@ -36,6 +37,7 @@ func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
 		"drill score":      scorecard.Card{},
 		"collect":          Endpoints{},
 		"version":          Version{},
+		"purge":            journal.PurgedData{},
 	} {
 		body, ok := sections[title]
 		if !ok {
