@@ -46,7 +46,8 @@ func (m *Model) layout() {
 		f.top = append(f.top, line)
 	}
 	tabs, hits := m.tabLine(len(f.top))
-	f.top, f.hits = append(f.top, tabs...), append(hits, m.deskHits(verdict, len(f.top)+len(tabs)-1)...)
+	hits = append(hits, m.deskHits(verdict, len(f.top)+len(tabs)-1)...)
+	f.top, f.hits = append(f.top, tabs...), hits
 	m.frame = f
 	m.frame.bodyH = max(1, m.height-len(f.top)-1)
 	if title := m.title(); title != "" {

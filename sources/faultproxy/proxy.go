@@ -4,6 +4,7 @@ package faultproxy
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"io"
 	"log"
@@ -75,7 +76,7 @@ func (p *Proxy) listen() {
 	if addr == "" {
 		addr = "127.0.0.1:0"
 	}
-	l, err := net.Listen("tcp", addr)
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		p.t.Fatalf("fault proxy: %v", err)
 	}

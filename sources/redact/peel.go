@@ -124,7 +124,7 @@ func (sc *scanner) loadLayers(name, s string, mine []int) bool {
 		kept := slices.DeleteFunc(slices.Clone(all[:outer]), func(f found) bool {
 			return f.kind.byContext() && !slices.ContainsFunc(deepest, func(d found) bool { return d.start < f.end && f.start < d.end })
 		})
-		all = append(kept, deepest...)
+		all = slices.Concat(kept, deepest)
 	}
 	slices.SortStableFunc(all, func(a, b found) int { return a.start - b.start })
 	sc.spans, sc.plain = sc.spans[:0], make([]string, 0, len(all))
@@ -251,7 +251,8 @@ func (p *peeled) undo(kind reading) bool {
 	parts = p.copied(parts, len(out), done, len(s))
 	out = append(out, s[done:]...)
 	p.buf = out
-	p.text, p.parts = string(out), append(parts, part{len(out), p.source(len(s)), true})
+	parts = append(parts, part{len(out), p.source(len(s)), true})
+	p.text, p.parts = string(out), parts
 	return true
 }
 
@@ -261,7 +262,7 @@ func plusIsSpace(s string, i int) bool {
 	if i == 0 || i+1 == len(s) || isSpace(s[i-1]) || isSpace(s[i+1]) {
 		return false
 	}
-	return !(isDigit(s[i-1]) && i+3 < len(s) && isDigit(s[i+1]) && isDigit(s[i+2]) && s[i+3] == ':')
+	return !isDigit(s[i-1]) || i+3 >= len(s) || !isDigit(s[i+1]) || !isDigit(s[i+2]) || s[i+3] != ':'
 }
 
 // readPercent reads %XX, and the plus of a form.

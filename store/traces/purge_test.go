@@ -57,7 +57,7 @@ func (e *env) chunksOf(request string) [][]byte {
 		if err := rows.Err(); err != nil {
 			e.Fatal(err)
 		}
-		_ = rows.Close()
+		_ = rows.Close() //nolint:sqlclosecheck // one file after another
 		_ = db.Close()
 	}
 	if len(out) == 0 {

@@ -163,7 +163,7 @@ func (p *Pane) line(c pane.Context, it *item) string {
 		case b.Runbook != nil:
 			more = "never run"
 		}
-		if notices > 0 && errs == 0 && !(b.Runbook != nil && b.Rehearsed.IsZero() && notices == 1) {
+		if notices > 0 && errs == 0 && (b.Runbook == nil || !b.Rehearsed.IsZero() || notices != 1) {
 			more, moreStyle = more+", "+kit.Count(notices, "notice"), t.Watch
 		}
 	}

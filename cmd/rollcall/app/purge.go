@@ -190,7 +190,7 @@ func (p *Purge) lookInFiles(ids, incidents map[string]bool) {
 		rel, e := filepath.Rel(p.state, path)
 		switch {
 		case err != nil || e != nil:
-			return nil // what cannot be listed is said by whoever reads it
+			return nil //nolint:nilerr // what cannot be listed is said by whoever reads it
 		case d.IsDir() && (rel == tracesDir || rel == "drills"):
 			return fs.SkipDir
 		case !d.Type().IsRegular(), strings.HasPrefix(rel, journalFile), rel == keyFile:
@@ -202,7 +202,7 @@ func (p *Purge) lookInFiles(ids, incidents map[string]bool) {
 			return nil
 		}
 		if fi, err := d.Info(); err != nil || fi.Size() > searchedFile {
-			return nil
+			return nil //nolint:nilerr // gone meanwhile, or too large to hold a copy of a few lines
 		}
 		body, err := os.ReadFile(path)
 		switch {
@@ -212,7 +212,7 @@ func (p *Purge) lookInFiles(ids, incidents map[string]bool) {
 		default:
 			p.remains("%s names it; delete it when you no longer need it", path)
 		}
-		return nil
+		return nil //nolint:nilerr // a file that cannot be read now is left to its reader
 	})
 }
 

@@ -30,7 +30,7 @@ func (p *Program) drillScoreCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		dir := ""
+		var dir string
 		if len(args) > 0 {
 			dir = args[0]
 		} else if dir, err = newestDrill(config.StateDir(p.Env)); err != nil {

@@ -88,7 +88,7 @@ func TestAPurgeAsksFirstAndSaysWhatWentAndWhatRemains(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, b.err.String())
 	}
 	var got journal.PurgedData
-	if err := json.Unmarshal([]byte(b.out.String()), &got); err != nil || got.Requests != 2 || got.State != "done" {
+	if err := json.Unmarshal(b.out.Bytes(), &got); err != nil || got.Requests != 2 || got.State != "done" {
 		t.Errorf("%s: %+v, %v", b.out.String(), got, err)
 	}
 }
