@@ -97,8 +97,8 @@ func TestWhatIsKeptAnswersOnlyTheSameQuestion(t *testing.T) {
 		t.Errorf("another window was answered from what was kept: %+v", first.Usual)
 	}
 
-	tokens := &baselineReads{metricsFake: exposing("gen_ai_client_token_usage_sum", "gen_ai_client_token_usage_count", "gen_ai_client_token_usage_bucket").
-		on(`.`, fakeSeries{map[string]string{"gen_ai_response_model": "m", "gen_ai_token_type": "input"}, flat(100)})}
+	tokens := &baselineReads{metricsFake: exposing("llmops_tokens_total", "llmops_requests_total").
+		on(`.`, fakeSeries{map[string]string{"model": "m", "kind": "input"}, flat(100)})}
 	kept = &shelf{}
 	prices := func(usd float64) Deps { return Deps{Prices: map[string]Price{"m": {Input: usd}}} }
 	_, before := runOnce(t, kept, tokens, Service{}, prices(1))
