@@ -189,11 +189,13 @@ func TestASenderThatHangsUpInTheMiddleLeavesNothingBehind(t *testing.T) {
 func TestSendersThatStallTakeTheirOwnPlacesOnly(t *testing.T) {
 	s := &sink{}
 	r := start(t, s, func(_ *Config, d *Deps) { d.MaxCalls = 3 })
-	first, second := half(t, r), half(t, r)
+	stalled := []net.Conn{half(t, r), half(t, r)}
 	eventually(t, "two stall", func() bool { return r.arriving.Load() == 2 })
 	stillTakes(t, r, s) // there is a place left
-	third := half(t, r)
-	eventually(t, "three stall", func() bool { return r.arriving.Load() == 3 })
+	for int64(len(stalled)) < r.arrivals() {
+		stalled = append(stalled, half(t, r))
+	}
+	eventually(t, "all places are taken", func() bool { return r.arriving.Load() == r.arrivals() })
 	body, err := one(nil).MarshalProto()
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +203,7 @@ func TestSendersThatStallTakeTheirOwnPlacesOnly(t *testing.T) {
 	if code, _, header := post(t, r, "/v1/traces", "application/x-protobuf", "", body); code != http.StatusTooManyRequests || header.Get("Retry-After") == "" {
 		t.Errorf("with every place taken: %d %v", code, header)
 	}
-	for _, c := range []net.Conn{first, second, third} {
+	for _, c := range stalled {
 		_ = c.Close()
 	}
 	eventually(t, "the places are free again", func() bool { return r.arriving.Load() == 0 })
