@@ -29,6 +29,9 @@ func KnownSignals(cfg signal.Service) (Known, error) {
 		k.Signals = append(k.Signals, s.ID)
 	}
 	for _, q := range queries {
+		if q.Counts {
+			continue
+		}
 		f := facts[q.Signal]
 		f.Range = max(f.Range, widest(q.Query, k.Window))
 		facts[q.Signal] = f

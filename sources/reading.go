@@ -60,6 +60,7 @@ type Reading struct {
 	Why       string     `json:"why"` // one short phrase with numbers: "9.1% over 5%"
 	Threshold *Threshold `json:"threshold,omitempty"`
 	Usual     *Usual     `json:"usual,omitempty"`
+	Judgement *Judgement `json:"judgement,omitempty"`
 	N         float64    `json:"n,omitempty"`    // events behind the value in the window, when known
 	Since     time.Time  `json:"since,omitzero"` // when it began to be watch or bad
 
@@ -81,6 +82,33 @@ func (t Threshold) MarshalJSON() ([]byte, error) {
 		Watch Num `json:"watch"`
 		Bad   Num `json:"bad"`
 	}{N(t.Watch), N(t.Bad)})
+}
+
+// Judgement is what a verdict rests on. What a rule does not use is absent.
+type Judgement struct {
+	Rule      string    `json:"rule"`               // which rule decided: "beta-binomial 15m", "seasonal z", "fixed", ...
+	K         *float64  `json:"k,omitempty"`        // counted events in the window, of N
+	N         *float64  `json:"n,omitempty"`        // events in the window
+	Usual     *float64  `json:"usual,omitempty"`    // in the signal's unit
+	Ratio     *float64  `json:"ratio,omitempty"`    // of the value to the usual one
+	P         *float64  `json:"p,omitempty"`        // probability of a value so far off or farther when all is as usual
+	Z         *float64  `json:"z,omitempty"`        // robust standard deviations from usual
+	Rho       *float64  `json:"rho,omitempty"`      // how much the series wavers by itself: 0 not at all, 1 all or nothing
+	WindowS   float64   `json:"window_s,omitempty"` // what the judged value looks back over, seconds
+	Since     time.Time `json:"since,omitzero"`     // when it began to be so, by its change-point
+	SinceLow  time.Time `json:"since_low,omitzero"` // the bounds of Since
+	SinceHigh time.Time `json:"since_high,omitzero"`
+}
+
+// Stretch is a stretch of time.
+type Stretch struct {
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until"` // zero while it goes on
+}
+
+// Overlaps tells whether the stretch shares any time with the one from since to until.
+func (s Stretch) Overlaps(since, until time.Time) bool {
+	return s.Since.Before(until) && (s.Until.IsZero() || s.Until.After(since))
 }
 
 // Usual is what the value was at the same time of earlier days.

@@ -2,6 +2,7 @@ package sources
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"strconv"
 	"strings"
@@ -264,7 +265,91 @@ type RequestFilter struct {
 	User      string // a keyed token; the backend makes one of any other value
 	Versions  map[Component]string
 	Served    string
-	Limit     int // rows, newest first
+	Where     []Attribute // columns without a field here, and "document", "tool", "tool_error"
+	Limit     int         // rows, newest first
+}
+
+// With returns the filter with an attribute added, in the field that is for it;
+// false for what is no column but made of one, as a range of latencies.
+func (f RequestFilter) With(a Attribute) (RequestFilter, bool) {
+	switch a.Name {
+	case "prompt", "model", "tools", "index", "policy":
+		f.Versions = maps.Clone(f.Versions)
+		if f.Versions == nil {
+			f.Versions = map[Component]string{}
+		}
+		f.Versions[Component(a.Name)] = a.Value
+	case "outcome":
+		f.Outcome = a.Value
+	case "error_type":
+		f.ErrorType = a.Value
+	case "schema":
+		f.Schema = a.Value
+	case "route":
+		f.Route = a.Value
+	case "tenant":
+		f.Tenant = a.Value
+	case "region":
+		f.Region = a.Value
+	case "user":
+		f.User = a.Value
+	case "model_served":
+		f.Served = a.Value
+	case "latency", "tokens_in", "tokens_out", "llm_calls", "user_group":
+		return f, false
+	default:
+		f.Where = append(f.Where[:len(f.Where):len(f.Where)], a)
+	}
+	return f, true
+}
+
+// Attribute returns what a row has under a name of RequestFilter.Where; of lists, all values.
+func (r *Request) Attribute(name string) []string {
+	one := func(s string) []string { return []string{s} }
+	var out []string
+	switch name {
+	case "document":
+		for i := range r.Documents {
+			out = append(out, r.Documents[i].ID)
+		}
+	case "tool", "tool_error":
+		for i := range r.ToolCalls {
+			if name == "tool" || r.ToolCalls[i].Error != "" {
+				out = append(out, r.ToolCalls[i].Name)
+			}
+		}
+	case "manifest":
+		return one(r.Manifest)
+	case "stage":
+		return one(r.Stage)
+	case "environment":
+		return one(r.Environment)
+	case "prompt_name":
+		return one(r.PromptName)
+	case "model_requested":
+		return one(r.ModelRequested)
+	case "model_fingerprint":
+		return one(r.ModelFingerprint)
+	case "provider":
+		return one(r.Provider)
+	case "cache":
+		return one(r.Cache)
+	case "finish_reason":
+		return one(r.FinishReason)
+	case "filter":
+		return one(r.Filter)
+	case "refusal":
+		return one(r.Refusal)
+	case "access_denied":
+		return one(r.Denied)
+	case "feedback":
+		return one(r.Feedback)
+	case "fallback":
+		return one(r.Fallback)
+	case "retrieval_hit":
+		return one(r.RetrievalHit)
+	}
+	return out
 }
 
 // RequestList is an answer to RequestFilter, newest first.

@@ -35,6 +35,10 @@ func (m *Model) choices() []choice {
 		text: "requests", arg: "[bad] [prompt=v14] [route=/chat]", help: "pane 6, filtered",
 		run: m.openRequests, args: func() []string { return []string{"bad"} },
 	})
+	add(pane.Suspects, choice{
+		text: "suspects", arg: "[SIGNAL]", help: "what the bad requests have in common", args: m.signalNames,
+		run: func(arg string) (tea.Cmd, error) { return m.open(pane.Suspects, strings.TrimSpace(arg)), nil },
+	})
 	add(pane.Logs, choice{text: "logs", arg: "[text or LogQL]", help: "pane 7, filtered", run: m.openLogs})
 	out = append(out, m.deskChoices()...)
 	out = append(

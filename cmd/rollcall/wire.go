@@ -24,6 +24,7 @@ import (
 	"rollcall/tui/requests"
 	runpane "rollcall/tui/run"
 	"rollcall/tui/runbooks"
+	"rollcall/tui/suspects"
 )
 
 // Set by the linker: -X main.version=v1.2.3.
@@ -102,7 +103,7 @@ func console(ctx context.Context, c cli.ConsoleStart) error {
 	}
 	o := tui.Options{
 		Backend: c.Session,
-		Panes:   []pane.Pane{requests.New(), request.New(), logs.New(), changes.New()},
+		Panes:   []pane.Pane{requests.New(), request.New(), logs.New(), changes.New(), suspects.New()},
 		Service: c.Service, NoColor: c.Look.NoColor, ASCII: c.Look.ASCII, Background: c.Look.Theme, SlowLink: c.Look.SlowLink,
 		Refresh: c.Config.Refresh.Or(config.DefaultRefresh), Range: c.View.Range, At: c.View.At, Hint: c.Notice,
 	}

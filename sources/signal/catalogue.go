@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rollcall/sources"
+	"rollcall/sources/signal/suspect"
 )
 
 // Signal is one named measured quantity.
@@ -46,15 +47,24 @@ type Signal struct {
 	// Least is what must stand behind a value before it is judged.
 	Least Least
 
+	// Hold is how long a fixed level must have been crossed before it counts.
+	Hold time.Duration
+	// Forecast looks whether the value, as it moves, will soon be used up.
+	Forecast bool
+
 	// Causes are the components whose change most often explains this signal, likeliest first.
 	Causes []sources.Component
+
+	// Outcome says which requests are bad in the sense of this signal: what suspects are held against.
+	Outcome suspect.Outcome
 }
 
 // Source is where one profile keeps a signal.
 type Source struct {
 	Profile string
 	Query   string // placeholders $scope, $window, $by
-	N       string // events per second behind the value; empty when the value is no proportion
+	N       string // events per second behind the value; empty when nothing countable is
+	K       string // of a proportion: those of the N per second that its value is the share of
 	Part    string // label that names the parts of a vector; empty for one value
 	Bucket  string // histogram whose top bucket bounds the quantile
 	Priced  bool   // series are tokens per model and kind, to be multiplied by the price table
@@ -95,6 +105,9 @@ func Catalogue() []Signal {
 	for _, pane := range [][]Signal{health(), quality(), cost(), safety()} {
 		all = append(all, pane...)
 	}
+	for i := range all {
+		all[i].Outcome = outcomes[all[i].ID]
+	}
 	return all
 }
 
@@ -123,7 +136,7 @@ func selector(metric, matchers string) string {
 // share is a proportion: part of whole, with the whole as the events behind it.
 // A part that never happened is zero; a whole that never happened is no traffic.
 func share(profile, part, whole string) Source {
-	return Source{Profile: profile, Query: fraction(part, whole), N: whole}
+	return Source{Profile: profile, Query: fraction(part, whole), N: whole, K: part}
 }
 
 func fraction(part, whole string) string {

@@ -20,6 +20,7 @@ type Service struct {
 	Thresholds map[string]Limits   `yaml:"thresholds,omitempty"` // by signal
 	Queries    map[string]Overrule `yaml:"queries,omitempty"`    // by signal
 	Budget     Budget              `yaml:"budget,omitempty"`
+	SLO        *SLO                `yaml:"slo,omitempty"`
 }
 
 // Limits override the fixed levels of a signal; a level left out keeps its default, .nan switches it off.
@@ -127,6 +128,15 @@ func newService(name string, cfg Service) (*service, error) {
 		if b.v < 0 || math.IsNaN(b.v) {
 			return nil, fmt.Errorf("%s: %g USD; a budget is positive", at("budget", b.key), b.v)
 		}
+	}
+	if cfg.SLO != nil {
+		o := *cfg.SLO
+		if err := o.check(name, byID); err != nil {
+			return nil, err
+		}
+		of := *byID[o.Signal]
+		at := slices.IndexFunc(s.signals, func(sig Signal) bool { return sig.ID == "error_ratio" }) + 1
+		s.signals = slices.Insert(s.signals, at, burning(o, &of))
 	}
 	if w := time.Duration(cfg.Window); w > maxWindow {
 		return nil, fmt.Errorf("services.%s.window: %s hides what happens now; use %s or less", name, w, maxWindow)

@@ -45,12 +45,15 @@ type Deps struct {
 	Prom    Prom
 	Logs    Logs
 	Rows    RowSource
+	Tables  sources.Tables
 	Changes Changes
-	Clock   sources.Clock
-	Log     *slog.Logger
-	Prices  map[string]Price
-	Health  func() []sources.Health // state of every source, in the order of the header
-	Usual   Baselines               // nil: what is usual is asked for anew by every run
+	// Incidents are left out of what is usual.
+	Incidents Incidents
+	Clock     sources.Clock
+	Log       *slog.Logger
+	Prices    map[string]Price
+	Health    func() []sources.Health // state of every source, in the order of the header
+	Usual     Baselines               // nil: what is usual is asked for anew by every run
 }
 
 const (
@@ -79,10 +82,13 @@ type Evaluator struct {
 	logs     *stitch.Cache
 	usual    *usuals
 	rows     *rowCache
+	spans    spanCache
+	explain  explained
 
 	mu      sync.Mutex
 	exposed map[string]*exposure
 	last    map[lastKey]sources.Reading
+	bad     map[lastKey][]sources.Stretch
 	silent  map[string]time.Time // LogQL that answered nothing, and until when it is left alone
 
 	stop context.CancelFunc
@@ -102,7 +108,7 @@ func NewEvaluator(deps Deps, services map[string]Service) (*Evaluator, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	e := &Evaluator{
 		deps: deps, services: map[string]*service{}, stop: stop,
-		exposed: map[string]*exposure{}, last: map[lastKey]sources.Reading{}, silent: map[string]time.Time{},
+		exposed: map[string]*exposure{}, last: map[lastKey]sources.Reading{}, bad: map[lastKey][]sources.Stretch{}, silent: map[string]time.Time{},
 	}
 	for _, name := range slices.Sorted(maps.Keys(services)) {
 		s, err := newService(name, services[name])
@@ -192,6 +198,7 @@ func (e *Evaluator) Snapshot(ctx context.Context, service string, view sources.V
 	if e.deps.Health != nil {
 		snap.Health = e.deps.Health()
 	}
+	snap.Suspects = r.explainWorst(ctx, snap)
 	snap.Line = lineOf(snap, r.svc, e.deps.Changes != nil && timelineErr == nil)
 	if timelineErr != nil {
 		e.deps.Log.Warn("changes could not be read", "service", service, "error", timelineErr)

@@ -86,8 +86,8 @@ func TestOneSampleIsAValueWithoutAHistory(t *testing.T) {
 
 func TestAConstantZeroIsUsual(t *testing.T) {
 	r := reading(t, warm(t, evaluator(t, Deps{Prom: validation(flat(0))}, Service{})), "schema_fail")
-	if !r.Known || r.Value != 0 || r.Verdict != sources.OK || r.Usual == nil || r.Usual.Days != 14 {
-		t.Errorf("reading %+v", r)
+	if !r.Known || r.Value != 0 || r.Verdict != sources.OK || r.Usual == nil || r.Usual.Days != 10 || r.Usual.Value != 0 {
+		t.Errorf("%s: %s, usual %+v", r.Verdict, r.Why, r.Usual)
 	}
 }
 
@@ -321,7 +321,7 @@ func TestBaselinesNeverHoldARefreshUp(t *testing.T) {
 		t.Errorf("reading %+v", r)
 	}
 	close(p.hang)
-	if r := reading(t, warm(t, e), "schema_fail"); r.Usual == nil || r.Usual.Days != 14 {
+	if r := reading(t, warm(t, e), "schema_fail"); r.Usual == nil || r.Usual.Days != 10 {
 		t.Errorf("usual %+v", r.Usual)
 	}
 }
@@ -377,16 +377,16 @@ func TestAVectorIsSummedOrItsWorstPartIsShown(t *testing.T) {
 			fakeSeries{nil, flat(0)}).
 		on(`eval_score_sum`,
 			fakeSeries{map[string]string{"evaluator": "tone"}, flat(0.7)},
-			fakeSeries{map[string]string{"evaluator": "grounded"}, step(minutes(-10), 0.9, 0.72)})
+			fakeSeries{map[string]string{"evaluator": "grounded"}, step(minutes(-25), 0.9, 0.72)})
 	s := warm(t, evaluator(t, Deps{Prom: p}, Service{}))
 	if r := reading(t, s, "error_by_type"); r.Value != 0.5 || r.Detail != "timeout" || len(r.Parts) != 2 {
 		t.Errorf("sum: %+v", r)
 	}
 	r := reading(t, s, "eval_score")
-	if r.Value != 0.72 || r.Detail != "grounded" || r.Verdict != sources.Watch || r.Why != "0.80× usual 0.90" {
+	if r.Value != 0.72 || r.Detail != "grounded" || r.Verdict != sources.Watch || r.Why != "0.72, 0.80× usual 0.90, z=13" {
 		t.Errorf("worst: %g %s %s %s", r.Value, r.Detail, r.Verdict, r.Why)
 	}
-	if at := r.Since.Sub(t0).Minutes(); at != -10 {
+	if at := r.Since.Sub(t0).Minutes(); at != -25 {
 		t.Errorf("since %g minutes", at)
 	}
 }
@@ -520,9 +520,9 @@ func TestThePaneInSightIsReadFirst(t *testing.T) {
 }
 
 func TestZoomingOutChangesNoVerdict(t *testing.T) {
-	// Twice usual for two minutes: on a chart of a week that is not even a point.
-	p := validation(step(minutes(-2), 0.012, 0.025))
-	changes := changesFake{timeline: manifest.Timeline{Changes: []sources.Change{promptChange(minutes(-3))}}}
+	// Three times usual for twenty minutes: on a chart of a week that is not even a point.
+	p := validation(step(minutes(-20), 0.008, 0.025))
+	changes := changesFake{timeline: manifest.Timeline{Changes: []sources.Change{promptChange(minutes(-21))}}}
 	e := evaluator(t, Deps{Prom: p, Changes: changes}, Service{})
 	warm(t, e)
 	for _, rng := range []time.Duration{time.Hour, 6 * time.Hour, 7 * 24 * time.Hour} {
@@ -531,21 +531,21 @@ func TestZoomingOutChangesNoVerdict(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := reading(t, s, "schema_fail")
-		if r.Verdict != sources.Watch || r.Since.Sub(minutes(-2)).Abs() > sinceStep || s.Line.Change == nil || len(r.History) > 201 {
+		if r.Verdict != sources.Bad || r.Judgement == nil || r.Judgement.SinceHigh.Before(minutes(-20)) || r.Since.Sub(minutes(-20)).Abs() > latelyStep || s.Line.Change == nil || len(r.History) > 201 {
 			t.Errorf("over %s: %s since %s, %d points, line %q", rng, r.Verdict, r.Since, len(r.History), s.Line.Text(200))
 		}
 	}
 }
 
 func TestAPastMomentHasItsBaselinesAtOnce(t *testing.T) {
-	p := validation(step(minutes(-600), 0.012, 0.025))
+	p := validation(step(minutes(-600), 0.008, 0.025))
 	e := evaluator(t, Deps{Prom: p}, Service{})
 	s, err := e.Snapshot(t.Context(), "s", sources.View{At: minutes(-500), Range: time.Hour, Columns: 100}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := reading(t, s, "schema_fail"); r.Usual == nil || r.Verdict != sources.Watch || !s.At.Equal(minutes(-500)) {
-		t.Errorf("reading %+v", r)
+	if r := reading(t, s, "schema_fail"); r.Usual == nil || r.Verdict != sources.Bad || !s.At.Equal(minutes(-500)) {
+		t.Errorf("%s: %s, usual %+v", r.Verdict, r.Why, r.Usual)
 	}
 }
 

@@ -126,7 +126,7 @@ func (f *metricsFake) Range(ctx context.Context, expr string, start, end time.Ti
 	f.ranges++
 	hang := f.hang
 	f.mu.Unlock()
-	if step == 24*time.Hour && hang != nil {
+	if step >= 24*time.Hour && hang != nil {
 		select {
 		case <-hang:
 		case <-ctx.Done():
@@ -167,6 +167,7 @@ func exposing(names ...string) *metricsFake { return &metricsFake{names: names} 
 func validation(ratio curve) *metricsFake {
 	return exposing("llmops_validation_total").
 		value(`or 0 \* .*llmops_validation_total`, ratio).
+		value(`^sum .*result="fail"`, func(t time.Time) float64 { return ratio(t) * 1000 / 300 }).
 		value(`llmops_validation_total`, flat(1000.0/300))
 }
 

@@ -1,6 +1,10 @@
 package signal
 
-import "rollcall/sources"
+import (
+	"time"
+
+	"rollcall/sources"
+)
 
 // health is the pane of whether and how fast answers come.
 func health() []Signal {
@@ -33,6 +37,9 @@ func health() []Signal {
 	p99 := latency("latency_p99", "p99", "0.99", 2)
 	// What users accept is for the configuration to say; these are for those who said nothing.
 	p99.Limits = sources.Threshold{Watch: 20, Bad: 60}
+	p99.Hold = 10 * time.Minute
+	// That it is far from usual is a hint: what it may be at most is for its users to say.
+	p99.Rise.Bad = 0
 
 	return []Signal{
 		{

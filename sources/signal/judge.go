@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rollcall/sources"
+	"rollcall/sources/signal/stat"
 )
 
 // judged is what one value means.
@@ -16,68 +17,164 @@ type judged struct {
 	so      func(float64) bool // what a value must be to belong to the time since
 	// weight orders verdicts of the same kind: how many times over its level or its usual value.
 	weight float64
+	basis  sources.Judgement
 }
 
-// steadyFor is how long a value must have been unusual before that counts; a
-// fixed level counts at once.
-const steadyFor = time.Minute
+// The rules that a judgement names.
+const (
+	ruleShare    = "beta-binomial " // and the window
+	ruleSeasonal = "seasonal z"
+	ruleFixed    = "fixed"
+	ruleForecast = "forecast"
+	ruleBurn     = "burn rate"
+	ruleBudget   = "budget"
+)
 
-// judge compares one value with the fixed levels and with what is usual.
-func (sig *Signal) judge(p part, usual *sources.Usual, window time.Duration) judged {
+// judge compares one value with the fixed levels and with what was usual. The worse
+// verdict wins; at equal ones that which says how it compares.
+func (sig *Signal) judge(p part, was *past, window time.Duration) judged {
 	if p.verdict != "" {
-		j := judged{verdict: p.verdict, why: p.why, weight: p.value}
-		if worse(p.verdict, sources.OK) {
-			j.so = func(v float64) bool { return sig.crosses(v, nil) }
-			j.since = began(p.history, j.so)
+		return sig.given(p, window)
+	}
+	fixed := sig.fixed(p, was, window)
+	relative := sig.relative(p, was, window)
+	few, why := sig.tooFew(p)
+	switch {
+	case relative.verdict.Worse(sources.OK) && (few || !fixed.verdict.Worse(relative.verdict)):
+		return relative
+	case few:
+		out := judged{verdict: sources.Learning, why: why, basis: relative.basis}
+		if p.counts != nil && was != nil && was.learned && p.counts.Now.N >= sig.Least.N {
+			out.verdict, out.why = sources.OK, relative.why // few in this window, enough over a longer one
 		}
-		return j
+		return out
+	case fixed.verdict.Worse(sources.OK):
+		fixed.basis.P, fixed.basis.Z, fixed.basis.Rho = relative.basis.P, relative.basis.Z, relative.basis.Rho
+		return fixed
+	case was != nil && was.learned:
+		if fixed.why != "" {
+			relative.why = fixed.why
+		}
+		return relative
+	case on(sig.Limits.Watch) || on(sig.Limits.Bad):
+		if fixed.why == "" {
+			fixed.why = sig.within()
+		}
+		return fixed
+	case sig.Direction == sources.Neutral && !on(sig.Rise.Watch) && !on(sig.Fall.Watch):
+		return judged{verdict: sources.OK, why: "not judged"}
 	}
-	if few, why := sig.tooFew(p); few {
-		return judged{verdict: sources.Learning, why: why}
+	out := judged{verdict: sources.Learning, why: "no history yet", basis: relative.basis}
+	if was != nil && was.Days > 0 {
+		out.why = fmt.Sprintf("usual %s so far; less than two weeks of history", format(was.Value, sig.Unit))
 	}
-	fixed := sig.level(p.value)
-	relative, factorOf := sources.OK, 0.0
-	enough := usual != nil && usual.Days >= enoughDays
-	if enough {
-		relative, factorOf = sig.compare(p, *usual)
+	return out
+}
+
+// given is the judgement of whoever measured.
+func (sig *Signal) given(p part, window time.Duration) judged {
+	j := judged{verdict: p.verdict, why: p.why, weight: p.value}
+	j.basis = sources.Judgement{Rule: p.rule, WindowS: window.Seconds()}
+	if p.rule == "" {
+		j.basis.Rule = ruleBudget
+	}
+	if worse(p.verdict, sources.OK) {
+		j.so = func(v float64) bool { return sig.level(v) != sources.OK }
+		if p.rule == ruleBurn {
+			j.so = func(v float64) bool { return v > 1 } // more than the budget allows
+		}
+		j.since = began(p.history, j.so)
+	}
+	return j
+}
+
+// fixed compares with the fixed levels, and with where the value is going.
+func (sig *Signal) fixed(p part, was *past, window time.Duration) judged {
+	out := judged{verdict: sig.level(p.value), basis: sources.Judgement{Rule: ruleFixed, WindowS: window.Seconds()}}
+	if was != nil && was.Days > 0 {
+		out.basis.Usual = number(was.Value)
+		out.basis.Ratio = number(p.value / was.Value)
+	}
+	if !math.IsNaN(p.n) {
+		out.basis.N = number(p.n)
+		if k := sig.events(p, window); !math.IsNaN(k) && sig.Unit != sources.PerSecond {
+			out.basis.K = number(math.Round(k))
+		}
 	}
 	if sig.rareEvents(p, window) {
-		fixed, relative = sources.OK, sources.OK
+		out.verdict = sources.OK
 	}
-	out := judged{verdict: fixed, why: sig.overWhich(p.value, fixed), weight: sig.times(p.value, fixed)}
-	if relative.Worse(fixed) {
-		out = judged{verdict: relative, weight: max(factorOf, 1/factorOf)}
-		if usual.Value != 0 {
-			out.why = factor(factorOf) + " usual " + format(usual.Value, sig.Unit)
-		} else {
-			out.why = format(p.value, sig.Unit) + ", usually none"
-			out.weight = 10
+	if out.verdict != sources.OK {
+		out.why = sig.overWhich(p.value, out.verdict)
+		out.weight = sig.times(p.value, out.verdict)
+		if held := held(p, func(v float64) bool { return !out.verdict.Worse(sig.level(v)) }); held < sig.Hold {
+			// Not long enough to count; what is far over is worth a look meanwhile.
+			out.why += fmt.Sprintf(" for %s of %s", short(held), short(sig.Hold))
+			out.verdict = map[sources.Verdict]sources.Verdict{sources.Bad: sources.Watch, sources.Watch: sources.OK}[out.verdict]
 		}
 	}
 	if worse(out.verdict, sources.OK) {
-		against := usual
-		if !enough || relative == sources.OK {
-			against = nil
-		}
-		out.so = func(v float64) bool { return sig.crosses(v, against) }
+		out.so = func(v float64) bool { return sig.level(v) != sources.OK }
 		out.since = began(p.history, out.so)
 		return out
 	}
-	switch {
-	case enough:
-		out.why = "usual " + format(usual.Value, sig.Unit)
-	case on(sig.Limits.Watch) || on(sig.Limits.Bad):
-		out.why = sig.within()
-	case sig.Direction == sources.Neutral && !on(sig.Rise.Watch) && !on(sig.Fall.Watch):
-		out.why = "not judged"
-	default:
-		out.verdict = sources.Learning
-		out.why = "no history yet"
-		if usual != nil && usual.Days > 0 {
-			out.why = fmt.Sprintf("%d of %d days of history", usual.Days, enoughDays)
+	if sig.Forecast {
+		if why, soon := usedUp(p.lately); soon {
+			out.verdict, out.why, out.weight = sources.Watch, why, 1
+			out.basis.Rule = ruleForecast
 		}
 	}
 	return out
+}
+
+// held is how long the newest values have all been so.
+func held(p part, so func(float64) bool) time.Duration {
+	h := p.lately
+	if len(h) == 0 {
+		h = p.history
+	}
+	n := len(h)
+	first := n
+	for first > 0 && so(h[first-1].V) {
+		first--
+	}
+	if first == n {
+		return 0
+	}
+	return h[n-1].T.Sub(h[first].T)
+}
+
+const (
+	forecastSpan  = 4 * time.Hour
+	forecastSure  = 8   // standard errors
+	forecastStill = 4   // the same for the newest third
+	forecastHalf  = 0.5 // of what it was at the start of the look back
+)
+
+// usedUp tells whether a value that falls steadily will be gone within four hours.
+func usedUp(lately []sources.Point) (string, bool) {
+	if len(lately) < 10 || lately[len(lately)-1].T.Sub(lately[0].T) < trendSpan/2 {
+		return "", false
+	}
+	end := lately[len(lately)-1].T
+	x, y := make([]float64, len(lately)), make([]float64, len(lately))
+	for i, p := range lately {
+		x[i], y[i] = p.T.Sub(end).Seconds(), p.V
+	}
+	at0, slope, t := stat.Trend(x, y)
+	if !(t < -forecastSure) || slope >= 0 || at0 <= 0 || at0 > forecastHalf*(at0+slope*x[0]) {
+		return "", false
+	}
+	// What fell once and stays there is not falling: the newest third must say the same.
+	late := len(x) * 2 / 3
+	if _, now, t := stat.Trend(x[late:], y[late:]); now > slope/2 || !(t < -forecastStill) {
+		return "", false
+	}
+	left := time.Duration(-at0 / slope * float64(time.Second))
+	if left > forecastSpan {
+		return "", false
+	}
+	return "used up in " + short(left) + " at this pace", true
 }
 
 // tooFew tells whether too little stands behind a value to judge it.
@@ -88,24 +185,25 @@ func (sig *Signal) tooFew(p part) (bool, string) {
 	return true, fmt.Sprintf("%.0f of %.0f events needed", math.Floor(p.n), sig.Least.N)
 }
 
-// rareEvents tells whether the bad events behind a value are so few that chance explains them.
-func (sig *Signal) rareEvents(p part, window time.Duration) bool {
-	if sig.Least.K == 0 {
-		return false
-	}
-	k := math.NaN()
+// events is how many bad ones stand behind a value; NaN when that is not known.
+func (sig *Signal) events(p part, window time.Duration) float64 {
 	switch sig.Unit {
 	case sources.PerSecond:
-		k = p.value * window.Seconds()
+		return p.value * window.Seconds()
 	case sources.PerMille:
-		k = p.value / 1000 * p.n
+		return p.value / 1000 * p.n
 	case sources.Ratio:
-		k = p.value * p.n
 		if sig.Direction == sources.LowerWorse {
-			k = (1 - p.value) * p.n
+			return (1 - p.value) * p.n
 		}
+		return p.value * p.n
 	}
-	return k < sig.Least.K // false when the count is not known
+	return math.NaN()
+}
+
+// rareEvents tells whether the bad events behind a value are so few that chance explains them.
+func (sig *Signal) rareEvents(p part, window time.Duration) bool {
+	return sig.Least.K != 0 && sig.events(p, window) < sig.Least.K // false when the count is not known
 }
 
 // level compares with the fixed levels.
@@ -126,47 +224,6 @@ func (sig *Signal) level(v float64) sources.Verdict {
 		return sources.Watch
 	}
 	return sources.OK
-}
-
-// compare judges against what is usual, and says how many times it is that.
-func (sig *Signal) compare(p part, usual sources.Usual) (sources.Verdict, float64) {
-	times := math.Inf(1)
-	if usual.Value != 0 {
-		times = p.value / usual.Value
-	}
-	lately := p.history
-	if p.recent != nil {
-		lately = p.recent
-	}
-	for _, v := range []sources.Verdict{sources.Bad, sources.Watch} {
-		if steady(lately, func(x float64) bool { return sig.unusual(x, usual, v) }) {
-			return v, times
-		}
-	}
-	return sources.OK, times
-}
-
-// unusual tells whether a value deserves a verdict for how far it is from usual:
-// by its factor, by enough to matter, and outside what these days ever showed.
-func (sig *Signal) unusual(v float64, usual sources.Usual, verdict sources.Verdict) bool {
-	up, down := sig.Rise.Watch, sig.Fall.Watch
-	if verdict == sources.Bad {
-		up, down = sig.Rise.Bad, sig.Fall.Bad
-	}
-	if sig.Direction != sources.LowerWorse && on(up) &&
-		v >= up*usual.Value && v-usual.Value >= sig.Rise.By && v > usual.High && (usual.Value != 0 || sig.Rise.By > 0) {
-		return true
-	}
-	return sig.Direction != sources.HigherWorse && on(down) &&
-		v <= down*usual.Value && usual.Value-v >= sig.Fall.By && v < usual.Low
-}
-
-// crosses tells whether a value is at least watch.
-func (sig *Signal) crosses(v float64, usual *sources.Usual) bool {
-	if sig.level(v) != sources.OK {
-		return true
-	}
-	return usual != nil && (sig.unusual(v, *usual, sources.Watch) || sig.unusual(v, *usual, sources.Bad))
 }
 
 func (sig *Signal) overWhich(v float64, verdict sources.Verdict) string {
@@ -207,24 +264,6 @@ func (sig *Signal) times(v float64, verdict sources.Verdict) float64 {
 	return max(v/l, l/v)
 }
 
-// steady tells whether the newest points have all been so for a minute: at least two of them.
-func steady(history []sources.Point, so func(float64) bool) bool {
-	n := len(history)
-	if n < 2 {
-		return false
-	}
-	end := history[n-1].T
-	for i := n - 1; i >= 0; i-- {
-		if i < n-2 && end.Sub(history[i].T) > steadyFor {
-			break
-		}
-		if !so(history[i].V) {
-			return false
-		}
-	}
-	return true
-}
-
 // began walks the history back from its end to where it first was so. One point
 // that was not, with others before it that were, does not end the walk.
 func began(history []sources.Point, so func(float64) bool) time.Time {
@@ -249,4 +288,12 @@ func began(history []sources.Point, so func(float64) bool) time.Time {
 
 func worse(a, b sources.Verdict) bool {
 	return a == sources.Bad || a == sources.Watch && b != sources.Bad
+}
+
+// number is a value for a judgement: nil when it is none.
+func number(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
 }

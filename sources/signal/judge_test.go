@@ -1,11 +1,14 @@
 package signal
 
 import (
+	"encoding/json"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
 	"rollcall/sources"
+	"rollcall/sources/signal/stat"
 )
 
 // points makes a history that ends at t0, one value every 15 s.
@@ -38,43 +41,108 @@ func repeat(v float64, n int) []float64 {
 	return out
 }
 
+// quarters are so many bad ones of a thousand in each quarter of an hour of two weeks.
+func quarters(k ...float64) stat.Fit {
+	var w []stat.Count
+	for _, x := range k {
+		w = append(w, stat.Count{K: x, N: 1000})
+	}
+	return stat.FitCounts(w, nil)
+}
+
+// shared is a past of a proportion of which so many of a thousand were counted.
+func shared(k ...float64) *past {
+	f := quarters(k...)
+	return &past{Usual: sources.Usual{Value: f.Mu, Days: 9}, learned: true, shares: f}
+}
+
+// valued is a past of these values.
+func valued(v ...float64) *past {
+	r := stat.RobustOf(v)
+	return &past{Usual: sources.Usual{Value: r.Median, Low: r.Low, High: r.High, Days: 9}, learned: true, values: r}
+}
+
+// counted is a part whose last quarters counted so many of so many.
+func counted(k, n float64) part {
+	c := stat.Count{K: k, N: n}
+	p := of(n/3, repeat(k/n, 8)...)
+	p.counts = &stat.Lately{Now: c, Before: c, Hour: stat.Count{K: 4 * k, N: 4 * n}}
+	return p
+}
+
+// everyMinute is a part with a value each minute, the newest last.
+func everyMinute(n float64, values ...float64) part {
+	p := part{value: values[len(values)-1], known: true, n: n}
+	for i, v := range values {
+		p.history = append(p.history, sources.Point{T: t0.Add(time.Duration(i-len(values)+1) * time.Minute), V: v})
+	}
+	p.lately = p.history
+	return p
+}
+
+func unlearned(p *past) *past {
+	p.learned = false
+	return p
+}
+
 func TestJudgement(t *testing.T) {
 	nan := math.NaN()
-	usual := func(value, low, high float64, days int) *sources.Usual {
-		return &sources.Usual{Value: value, Low: low, High: high, Days: days}
-	}
+	percent := shared(12, 11, 13, 12, 12, 11, 13, 12)
+	up := func(from, to float64, n int) []float64 { return append(repeat(from, 21-n), repeat(to, n)...) }
+	spend := valued(0.0042, 0.0040, 0.0043, 0.0042, 0.0041, 0.0042, 0.0044, 0.0042)
+	busy := valued(30, 29, 31, 30, 32, 28, 30, 30)
 	for _, tc := range []struct {
 		name   string
 		signal string
 		part   part
-		usual  *sources.Usual
+		was    *past
 		want   sources.Verdict
 		why    string
 	}{
 		{"over a fixed level, at once", "schema_fail", of(2000, 0.01, 0.091), nil, sources.Bad, "9.1% over 5%"},
 		{"under the levels, no history", "schema_fail", of(2000, 0.01), nil, sources.OK, "under 3%"},
-		{"under the levels, as usual", "schema_fail", of(2000, 0.01), usual(0.012, 0.01, 0.014, 14), sources.OK, "usual 1.2%"},
-		{"twice usual for a minute", "schema_fail", of(2000, repeat(0.025, 8)...), usual(0.012, 0.01, 0.014, 14), sources.Watch, "2.1× usual 1.2%"},
-		{"twice usual, once", "schema_fail", of(2000, 0.012, 0.012, 0.012, 0.012, 0.025), usual(0.012, 0.01, 0.014, 14), sources.OK, "usual 1.2%"},
-		{"twice usual, but only just measured", "schema_fail", of(2000, 0.025), usual(0.012, 0.01, 0.014, 14), sources.OK, "usual 1.2%"},
-		{"twice usual, but by too little to matter", "error_ratio", of(9000, repeat(0.004, 8)...), usual(0.002, 0.001, 0.003, 14), sources.OK, "usual 0.2%"},
-		{"twice usual, but these days had seen it", "schema_fail", of(2000, repeat(0.025, 8)...), usual(0.012, 0.01, 0.026, 14), sources.OK, "usual 1.2%"},
-		{"twice usual, of too few days", "schema_fail", of(2000, repeat(0.025, 8)...), usual(0.012, 0.01, 0.014, 6), sources.OK, "under 3%"},
 		{"over a level with a handful of events", "schema_fail", of(60, repeat(0.06, 8)...), nil, sources.OK, "under 3%"},
 		{"over a level with almost no events", "schema_fail", of(10, repeat(0.6, 8)...), nil, sources.Learning, "10 of 50 events needed"},
 		{"over a level, count not known", "schema_fail", of(nan, 0.06), nil, sources.Bad, "6% over 5%"},
-		{"lower is worse: a drop", "feedback", of(500, repeat(0.6, 8)...), usual(0.86, 0.84, 0.87, 14), sources.Watch, "0.70× usual 86%"},
-		{"lower is worse: a deep drop", "feedback", of(500, repeat(0.4, 8)...), usual(0.86, 0.84, 0.87, 14), sources.Bad, "0.47× usual 86%"},
-		{"lower is worse: a rise is fine", "feedback", of(500, repeat(0.99, 8)...), usual(0.86, 0.84, 0.87, 14), sources.OK, "usual 86%"},
-		{"traffic gone", "req_rate", of(nan, repeat(1, 8)...), usual(30, 20, 35, 14), sources.Bad, "0.03× usual 30/s"},
-		{"traffic tripled", "req_rate", of(nan, repeat(100, 8)...), usual(30, 20, 35, 14), sources.Watch, "3.3× usual 30/s"},
-		{"usually none at all", "redactions", of(nan, repeat(2, 8)...), usual(0, 0, 0, 14), sources.Bad, "2/s, usually none"},
+
+		{"a share as usual", "schema_fail", counted(13, 1000), percent, sources.OK, "usual 1.2%"},
+		{"a share more than twice usual", "schema_fail", counted(165, 5000), percent, sources.Watch, "3.3% (165/5000) vs 1.2% usual, p=6e-8"},
+		{"a share many times usual", "schema_fail", counted(182, 2000), percent, sources.Bad, "9.1% (182/2000) vs 1.2% usual, p=2e-33"},
+		{"the same in less than two weeks of history", "schema_fail", counted(40, 2000), unlearned(shared(12, 12, 12, 12)), sources.OK, "under 3%"},
+		{"a share that wavers by itself", "schema_fail", counted(26, 1000), shared(2, 30, 4, 26, 1, 12, 14, 7), sources.OK, "usual 1.2%"},
+		{"too little more to matter", "error_ratio", counted(200, 50000), shared(2, 2, 2, 2, 2, 2), sources.OK, "usual 0.2%"},
+		{"few in this window, enough in a quarter of an hour", "schema_fail", counted(2, 100), percent, sources.OK, "usual 1.2%"},
+		{"few in this window, very bad in a quarter of an hour", "schema_fail", counted(40, 100), percent, sources.Bad, "40% (40/100) vs 1.2% usual, p=1e-40"},
+		{"lower is worse: a drop", "feedback", counted(700, 1000), shared(860, 870, 850, 861), sources.Watch, "70% (700/1000) vs 86.0% usual, p=8e-25"},
+		{"lower is worse: a deep drop", "feedback", counted(400, 1000), shared(860, 870, 850, 861), sources.Bad, "40% (400/1000) vs 86.0% usual, p=8e-147"},
+		{"lower is worse: a rise is fine", "feedback", counted(990, 1000), shared(860, 870, 850, 861), sources.OK, "usual 86.0%"},
+		{"a cache that hits no more", "cache_exact", counted(10, 1000), shared(120, 125, 118, 121), sources.Bad, "1% (10/1000) vs 12.1% usual, p=1e-32"},
+		{"counts that cannot be", "schema_fail", counted(nan, 1000), percent, sources.OK, "usual 1.2%"},
+
+		{"cost far over usual, twice in a row", "cost_per_req", everyMinute(500, up(0.0042, 0.02, 20)...), spend, sources.Bad, "$0.02, 4.8× usual $0.0042, z=51"},
+		{"cost twice usual, twice in a row", "cost_per_req", everyMinute(500, up(0.0042, 0.0084, 20)...), spend, sources.Watch, "$0.0084, 2.0× usual $0.0042, z=13"},
+		{"cost twice usual, only just", "cost_per_req", everyMinute(500, up(0.0042, 0.0084, 5)...), spend, sources.OK, "usual $0.0042"},
+		{"cost ten times usual, only just", "cost_per_req", everyMinute(500, up(0.0042, 0.042, 4)...), spend, sources.Bad, "$0.042, 10× usual $0.0042, z=121"},
+		{"cost ten times usual, one minute", "cost_per_req", everyMinute(500, up(0.0042, 0.042, 1)...), spend, sources.OK, "usual $0.0042"},
+		{"cost over usual, history with one sample", "cost_per_req", everyMinute(500, 0.042), spend, sources.OK, "usual $0.0042"},
+		{"cost of too few requests", "cost_per_req", everyMinute(20, repeat(0.02, 21)...), unlearned(valued(1, 2)), sources.Learning, "20 of 50 events needed"},
+		{"a value that always wavered", "cost_per_req", everyMinute(500, repeat(0.0084, 21)...), valued(0.001, 0.009, 0.004, 0.012, 0.002, 0.007, 0.001, 0.01), sources.OK, "usual $0.0055"},
+		{"a score that falls", "eval_score", everyMinute(500, repeat(0.72, 21)...), valued(0.9, 0.905, 0.9, 0.895, 0.9, 0.9, 0.91, 0.89), sources.Watch, "0.72, 0.80× usual 0.90, z=13"},
+		{"traffic gone", "req_rate", everyMinute(nan, repeat(1, 21)...), busy, sources.Bad, "1/s, 0.03× usual 30/s, z=13"},
+		{"traffic tripled", "req_rate", everyMinute(nan, repeat(100, 21)...), busy, sources.Watch, "100/s, 3.3× usual 30/s, z=31"},
+		{"usually none at all", "redactions", everyMinute(nan, repeat(2, 21)...), valued(repeat(0, 8)...), sources.Bad, "2/s, usually none"},
+		{"one where there are usually none", "redactions", everyMinute(nan, repeat(0.004, 21)...), valued(repeat(0, 8)...), sources.OK, "usual 0/s"},
 		{"no level and no history", "feedback", of(500, 0.2), nil, sources.Learning, "no history yet"},
-		{"no level and little history", "feedback", of(500, 0.2), usual(0.8, 0.7, 0.9, 3), sources.Learning, "3 of 7 days of history"},
-		{"the worse of two rules wins", "schema_fail", of(2000, repeat(0.04, 8)...), usual(0.012, 0.01, 0.014, 14), sources.Bad, "3.3× usual 1.2%"},
+		{"no level and little history", "feedback", of(500, 0.2), unlearned(&past{Usual: sources.Usual{Value: 0.8, Days: 3}}), sources.Learning, "usual 80% so far; less than two weeks of history"},
+
+		{"slow for ten minutes", "latency_p99", everyMinute(500, repeat(70, 21)...), nil, sources.Bad, "70 s over 60 s"},
+		{"slow for five minutes", "latency_p99", everyMinute(500, up(5, 70, 6)...), nil, sources.Watch, "70 s over 60 s for 5m of 10m"},
+		{"a little slow for five minutes", "latency_p99", everyMinute(500, up(5, 30, 6)...), nil, sources.OK, "30 s over 20 s for 5m of 10m"},
+		{"slow for a few requests", "latency_p99", everyMinute(80, repeat(70, 21)...), nil, sources.Learning, "80 of 100 events needed"},
+		{"far from usual and under the user's level is a hint", "latency_p99", everyMinute(500, repeat(15, 21)...), valued(2, 2.1, 2, 1.9, 2, 2, 2.2, 2), sources.Watch, "15 s, 7.5× usual 2 s, z=88"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			j := signalOf(t, tc.signal).judge(tc.part, tc.usual, defaultWindow)
+			j := signalOf(t, tc.signal).judge(tc.part, tc.was, defaultWindow)
 			if j.verdict != tc.want || j.why != tc.why {
 				t.Errorf("%s: %q; want %s: %q", j.verdict, j.why, tc.want, tc.why)
 			}
@@ -82,18 +150,113 @@ func TestJudgement(t *testing.T) {
 	}
 }
 
-func TestNormalNoiseOfABusyServiceStaysQuiet(t *testing.T) {
-	// 30 requests a second, 1% failing, five-minute windows: a walk through the
-	// values that a fair binomial gives, far out to four and a half standard deviations.
+func TestASplitNeedsMoreEvidence(t *testing.T) {
 	sig := signalOf(t, "schema_fail")
-	u := &sources.Usual{Value: 0.01, Low: 0.0085, High: 0.0115, Days: 14}
-	n, p := 9000.0, 0.01
-	sd := math.Sqrt(p * (1 - p) / n)
-	for k := -4.5; k <= 4.5; k += 0.5 {
-		v := p + k*sd
-		if j := sig.judge(of(n, repeat(v, 8)...), u, defaultWindow); j.verdict != sources.OK {
-			t.Errorf("%+.1f standard deviations are %s: %s", k, j.verdict, j.why)
+	p := counted(148, 5000)
+	was := shared(12, 11, 13, 12, 12, 11, 13, 12)
+	p.counts.Hour = stat.Count{}
+	p.value = 0.02 // under the fixed levels
+	whole := sig.judge(p, was, defaultWindow)
+	p.split = true
+	if side := sig.judge(p, was, defaultWindow); whole.verdict != sources.Watch || side.verdict != sources.OK {
+		t.Errorf("p=%g is %s for the service and %s for one side of a split", *whole.basis.P, whole.verdict, side.verdict)
+	}
+}
+
+func TestAVerdictCarriesItsNumbers(t *testing.T) {
+	j := signalOf(t, "schema_fail").judge(counted(182, 2000), shared(12, 11, 13, 12, 12, 11, 13, 12), defaultWindow)
+	b := j.basis
+	if b.Rule != "beta-binomial 15m twice" || *b.K != 182 || *b.N != 2000 || math.Abs(*b.Usual-0.012) > 2e-4 || math.Abs(*b.Ratio-7.5) > 0.1 ||
+		*b.P > 1e-30 || *b.Rho != 0.0005 || b.WindowS != 900 {
+		t.Errorf("%+v", b)
+	}
+	if raw, err := json.Marshal(b); err != nil || !strings.Contains(string(raw), `"window_s":900`) || strings.Contains(string(raw), "since") {
+		t.Errorf("%s, %v", raw, err)
+	}
+}
+
+func TestHeadroomThatRunsOutIsSeenComing(t *testing.T) {
+	sig := signalOf(t, "ratelimit_headroom")
+	falls := func(from, to float64) part {
+		var v []float64
+		for i := range 46 {
+			v = append(v, from+(to-from)*float64(i)/45+0.005*math.Sin(float64(i)*7))
 		}
+		return everyMinute(math.NaN(), v...)
+	}
+	if j := sig.judge(falls(0.9, 0.4), nil, defaultWindow); j.verdict != sources.Watch || !strings.Contains(j.why, "used up in 3") || j.basis.Rule != ruleForecast {
+		t.Errorf("%s: %s", j.verdict, j.why)
+	}
+	fell := append(repeat(0.9, 15), repeat(0.3, 31)...)
+	for name, p := range map[string]part{
+		"fell once and stays there": everyMinute(math.NaN(), fell...),
+		"steady":                    falls(0.4, 0.4), "rising": falls(0.3, 0.8), "falling slowly from far up": falls(0.9, 0.8), "one sample": everyMinute(math.NaN(), 0.5),
+	} {
+		if j := sig.judge(p, nil, defaultWindow); j.verdict != sources.OK {
+			t.Errorf("%s is %s: %s", name, j.verdict, j.why)
+		}
+	}
+}
+
+func TestTwoWeeksAreNeededToLearn(t *testing.T) {
+	slot := t0.Truncate(time.Hour)
+	none := func(time.Time) bool { return false }
+	days := func(list ...int) (k, n map[time.Time]float64, values []sources.Point) {
+		k, n = map[time.Time]float64{}, map[time.Time]float64{}
+		for _, d := range list {
+			for q := -quarter; q <= 2*quarter; q += quarter {
+				at := slot.Add(q - time.Duration(d)*oneDay)
+				k[at], n[at] = 0.02, 2
+				values = append(values, sources.Point{T: at, V: 5})
+			}
+		}
+		return k, n, values
+	}
+	for _, tc := range []struct {
+		name string
+		days []int
+		want bool
+	}{
+		{"nothing", nil, false},
+		{"a week", []int{1, 2, 3, 4, 5, 6, 7}, false},
+		{"two weeks", []int{1, 2, 3, 4, 5, 6, 7, 14}, true},
+		{"four weeks with gaps", []int{3, 5, 7, 28}, true},
+	} {
+		k, n, values := days(tc.days...)
+		if p := shareOf(k, n, slot, 1, none); p.learned != tc.want || len(tc.days) > 0 && math.Abs(p.Value-0.01) > 1e-3 {
+			t.Errorf("%s of counts: %+v", tc.name, p)
+		}
+		if p := summary(values, slot, none); p.learned != tc.want {
+			t.Errorf("%s of values: %+v", tc.name, p)
+		}
+	}
+}
+
+func TestKnownIncidentsAndDeploysAreNoExample(t *testing.T) {
+	at := func(day int) time.Time { return t0.Add(-time.Duration(day) * oneDay) }
+	span := func(day int) sources.Stretch {
+		return sources.Stretch{Since: at(day).Add(-time.Hour), Until: at(day).Add(time.Hour)}
+	}
+	var when []time.Time
+	for d := 1; d <= 10; d++ {
+		when = append(when, at(d))
+	}
+	x := exclusion{known: []sources.Stretch{span(2)}, deploys: []sources.Stretch{span(3)}}
+	skip := x.enough(when)
+	for d := 1; d <= 10; d++ {
+		if skip(at(d)) != (d == 2 || d == 3) {
+			t.Errorf("day %d: left out %v", d, skip(at(d)))
+		}
+	}
+	for d := 4; d <= 9; d++ {
+		x.deploys = append(x.deploys, span(d))
+	}
+	if skip = x.enough(when); skip(at(5)) || !skip(at(2)) {
+		t.Error("where deploys are everywhere they are how it behaves; an incident never is")
+	}
+	open := exclusion{known: []sources.Stretch{{Since: at(3)}}}.enough(when)
+	if !open(at(1)) || open(at(4)) {
+		t.Error("an incident that goes on has no end")
 	}
 }
 
@@ -119,19 +282,6 @@ func TestSinceIsWhereItBegan(t *testing.T) {
 	}
 	if !began(nil, over).IsZero() {
 		t.Error("no history has a beginning")
-	}
-}
-
-func TestUsualIsTheMedianAndIgnoresOneOddDay(t *testing.T) {
-	u := summary(points(1, 2, 3, 4, 5, 6, 7, 8, 9, 100, math.NaN()))
-	if u.Value != 5.5 || u.Low != 2 || u.High != 9 || u.Days != 10 {
-		t.Errorf("%+v", u)
-	}
-	if u := summary(points(3, 1, 2)); u.Value != 2 || u.Low != 1 || u.High != 3 {
-		t.Errorf("%+v", u)
-	}
-	if u := summary(nil); u.Days != 0 {
-		t.Errorf("%+v", u)
 	}
 }
 
@@ -163,4 +313,47 @@ func TestValuesReadLikeSpeech(t *testing.T) {
 			t.Errorf("%g %s: %q, want %q", tc.v, tc.unit, got, tc.want)
 		}
 	}
+}
+
+// A quiet hour of a small service: that it began is sure, when is not.
+func TestTheLineSaysHowSureTheBeginningIs(t *testing.T) {
+	j := &sources.Judgement{Rule: "beta-binomial 1h", Since: minutes(-20), SinceLow: minutes(-24), SinceHigh: minutes(-17)}
+	if got := doubt(j); got != " ±4m" {
+		t.Errorf("%q", got)
+	}
+	j.SinceLow, j.SinceHigh = minutes(-21), minutes(-20)
+	if got := doubt(j); got != "" || doubt(nil) != "" {
+		t.Errorf("%q", got)
+	}
+}
+
+// BenchmarkVerdicts is the CPU of judging every signal once, each of a busy service
+// in which everything is three times usual.
+func BenchmarkVerdicts(b *testing.B) {
+	s, err := newService("s", Service{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	share := shared(120, 110, 130, 125, 118, 122, 121, 119)
+	share.values = stat.RobustOf([]float64{1, 1.1, 0.9, 1, 1, 1.05, 0.95, 1})
+	p := everyMinute(18000, repeat(3, 21)...)
+	c := stat.Count{K: 6500, N: 18000}
+	p.counts = &stat.Lately{Now: c, Before: c, Hour: stat.Count{K: 4 * c.K, N: 4 * c.N}}
+	bad := 0
+	for b.Loop() {
+		for i := range s.signals {
+			sig := &s.signals[i]
+			x := p
+			if sig.Unit != sources.Ratio && sig.Unit != sources.PerMille {
+				x.counts = nil
+			}
+			if worse(sig.judge(x, share, defaultWindow).verdict, sources.OK) {
+				bad++
+			}
+		}
+	}
+	if bad == 0 {
+		b.Error("nothing was judged bad")
+	}
+	b.ReportMetric(float64(len(s.signals)), "signals")
 }

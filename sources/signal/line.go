@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"rollcall/sources"
+	"rollcall/sources/signal/suspect"
 )
 
 const (
@@ -33,7 +34,39 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 		line.Signals = append(line.Signals, r.Signal)
 	}
 	cause := likeliest(snap.Changes, first, svc.signal(first.Signal))
+	x := snap.Suspects
+	if x != nil && (x.Signal != first.Signal || len(x.Suspects) == 0) {
+		x = nil
+	}
+	var proven *suspect.Suspect
+	if x != nil {
+		if c, s := supported(snap.Changes, x, cause); c != nil {
+			cause, proven = c, s
+		}
+		line.Suspect = &x.Suspects[0]
+	}
 	switch {
+	case proven != nil:
+		text, undone := changeText(*cause, snap)
+		line.Change = cause
+		line.Parts = append(line.Parts, suspectText(text, proven))
+		if !undone {
+			line.Runbook = "rollback-" + string(cause.Component)
+		}
+		if top := line.Suspect; top != proven && !slices.Equal(top.Attributes, proven.Attributes) {
+			line.Parts = append(line.Parts, "Most of all "+top.Name()+" "+versus(top)+".")
+		}
+		line.Suspect = proven
+	case x != nil:
+		// What changed nearby, if anything did, is not what the bad requests have in common.
+		line.Parts = append(line.Parts, "Suspect: "+line.Suspect.Name()+" "+versus(line.Suspect)+".")
+		if cause != nil {
+			text, _ := changeText(*cause, snap)
+			line.Change = cause
+			line.Parts = append(line.Parts, text)
+		} else if changesKnown && !first.Since.IsZero() && !beganBefore(first) {
+			line.Parts = append(line.Parts, "No change seen in the 30 minutes before.")
+		}
 	case cause != nil:
 		text, undone := changeText(*cause, snap)
 		line.Change = cause
@@ -130,7 +163,7 @@ func describe(r *sources.Reading, svc *service, snap *Snapshot, since bool) stri
 		if beganBefore(r) {
 			b.WriteString(" since before " + clockTime(r.Since, snap.At))
 		} else {
-			b.WriteString(" since " + clockTime(r.Since, snap.At))
+			b.WriteString(" since " + clockTime(r.Since, snap.At) + doubt(r.Judgement))
 		}
 	}
 	switch {
@@ -143,6 +176,18 @@ func describe(r *sources.Reading, svc *service, snap *Snapshot, since bool) stri
 	}
 	b.WriteByte('.')
 	return b.String()
+}
+
+// doubt says how exactly the beginning is known, where that is worth a word.
+func doubt(j *sources.Judgement) string {
+	if j == nil || !strings.HasPrefix(j.Rule, ruleShare) {
+		return ""
+	}
+	off := max(j.Since.Sub(j.SinceLow), j.SinceHigh.Sub(j.Since)).Round(time.Minute)
+	if off < 2*time.Minute {
+		return ""
+	}
+	return " ±" + short(off)
 }
 
 // beganBefore tells whether a reading was not well at the first moment that is
@@ -201,6 +246,51 @@ func likeliest(changes []sources.Change, r *sources.Reading, sig *Signal) *sourc
 		}
 	}
 	return best
+}
+
+// supported is the change whose result the bad requests have in common: the one
+// at hand if it is among those that explain most, else another.
+func supported(changes []sources.Change, x *Explanation, cause *sources.Change) (*sources.Change, *suspect.Suspect) {
+	brings := func(s *suspect.Suspect, c *sources.Change) bool {
+		if c.Silent {
+			return s.Has(sources.Attribute{Name: "model_served", Value: c.To})
+		}
+		return c.To != "" && s.Has(sources.Attribute{Name: string(c.Component), Value: c.To})
+	}
+	for i := range x.Suspects {
+		s := &x.Suspects[i]
+		if s.Explained < x.Suspects[0].Explained/3 {
+			break
+		}
+		if cause != nil && brings(s, cause) {
+			return cause, s
+		}
+		for _, c := range slices.Backward(changes) {
+			if !c.At.Before(x.From) && brings(s, &c) {
+				return &c, s
+			}
+		}
+	}
+	return nil, nil
+}
+
+// suspectText makes a change the suspect that it was shown to be.
+func suspectText(change string, s *suspect.Suspect) string {
+	text := strings.TrimSuffix(change, ".")
+	if rest, ok := strings.CutPrefix(text, "Change: "); ok {
+		text = "Suspect: " + rest
+	} else {
+		text = "Suspect: " + lower(text)
+	}
+	if head, undone, ok := strings.Cut(text, ", undone at "); ok {
+		return head + " " + versus(s) + ", undone at " + undone + "."
+	}
+	return text + " " + versus(s) + "."
+}
+
+// versus is how many of the bad and of the good requests carry a suspect.
+func versus(s *suspect.Suspect) string {
+	return "(" + percent(s.Coverage) + " vs " + percent(s.Share) + ")"
 }
 
 func changeText(c sources.Change, snap *Snapshot) (text string, undone bool) {

@@ -238,7 +238,7 @@ func TestTheSnapshotTellsTheWholeStory(t *testing.T) {
 	}}
 	health := func() []sources.Health { return []sources.Health{{Source: "prom", State: sources.SourceUp}} }
 	s := warm(t, evaluator(t, Deps{Prom: p, Changes: changes, Health: health}, Service{}))
-	if got, want := s.Line.Text(200), "Schema failures 9.1% since 14:20 (usual 1.2%). Change: prompt v13→v14 at 14:18."; got != want {
+	if got, want := s.Line.Text(200), "Schema failures 9.1% since 14:19 (usual 1.2%). Change: prompt v13→v14 at 14:18."; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	if s.Live.ID != "m2" || len(s.Changes) != 1 || len(s.Health) != 1 || s.Worst("") != sources.Bad || s.Worst(sources.QualityPane) != sources.Bad {

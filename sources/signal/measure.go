@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rollcall/sources"
+	"rollcall/sources/signal/stat"
 )
 
 // measured is a signal's numbers before they are judged.
@@ -22,8 +23,11 @@ type measured struct {
 	prov    sources.Provenance
 	facts   sources.Facts
 	// basis names the query whose earlier days are "usual"; empty when there are none.
-	basis  basis
-	silent string // why there is no value although the source knows the signal
+	basis basis
+	// bad and all are the unexpanded queries of a proportion's events; empty when not countable.
+	bad, all string
+	scope    string // what these are asked for
+	silent   string // why there is no value although the source knows the signal
 }
 
 // part is one element, with its history (gaps are absent points) and its newest value.
@@ -33,10 +37,13 @@ type part struct {
 	known   bool
 	n       float64 // events behind the value; NaN when not known
 	history []sources.Point
-	recent  []sources.Point // the newest points, finer than the history; nil when that is fine enough
+	lately  []sources.Point // the newest points, a minute or less apart, over as long as the rules look back
+	counts  *stat.Lately    // the newest counts of a proportion; nil when they are not known
+	split   bool            // one side of a split: there are many, so that each needs more evidence
 	// verdict and why, when whoever measured knows better than levels do.
 	verdict sources.Verdict
 	why     string
+	rule    string
 }
 
 // errNotExposed: the source does not carry the signal.
@@ -181,11 +188,9 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 		return measured{}, err
 	}
 	at := r.end
-	var recent []sources.Series
 	if r.step > fineStep {
 		at = r.now.Truncate(fineStep)
-		var f sources.Facts
-		recent, f, err = r.e.metrics.Range(ctx, expr, at.Add(-fineTail), at, fineStep)
+		recent, f, err := r.e.metrics.Range(ctx, expr, at.Add(-fineTail), at, fineStep)
 		r.down.note(err)
 		if err != nil {
 			return measured{}, err
@@ -196,8 +201,9 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 	m := measured{
 		prov:   sources.Provenance{Provider: "prometheus", Profile: src.Profile, Query: expr},
 		facts:  facts,
-		basis:  basis{expr: expr, src: src},
+		basis:  basis{expr: expand(query, scope, window, ""), src: src},
 		detail: src.Note,
+		scope:  scope,
 	}
 	m.facts.Source = "prometheus"
 	if r.seen != nil && r.seen.warning != "" && src.Profile == r.seen.dialect {
@@ -206,7 +212,6 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 	name := src.Part
 	if by != "" {
 		name = label
-		m.basis = basis{}
 	}
 	var unpriced []string
 	m.parts, unpriced = r.fold(series, src, name, sig.Combine == Worst && by == "")
@@ -220,17 +225,23 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 		return measured{}, errNotExposed{src.Shy, within}
 	}
 	settle(m.parts, at, r.step)
-	if recent != nil {
-		tail, _ := r.fold(recent, src, name, sig.Combine == Worst && by == "")
-		for i := range m.parts {
-			j := slices.IndexFunc(tail, func(p part) bool { return p.name == m.parts[i].name })
-			if j >= 0 {
-				m.parts[i].recent = tail[j].history
-			}
-		}
-	}
 	if count != "" {
 		r.count(ctx, m.parts, expand(count, scope, window, label), name, at, window)
+	}
+	if by == "" {
+		r.lately(ctx, sig, &m)
+	}
+	if src.K != "" && count != "" {
+		bad, missing := resolve(src.K, r.seen.has(src.Profile), src.Sparse...)
+		if src.Profile == Override {
+			bad, missing = src.K, ""
+		}
+		if missing == "" {
+			m.basis.k = expand(bad, scope, quarter, "")
+			m.basis.n = expand(count, scope, quarter, "")
+			m.bad, m.all = bad, count
+			r.countLately(ctx, m.parts, expand(bad, scope, quarter, label), expand(count, scope, quarter, label), name)
+		}
 	}
 	m.facts.At = newestOf(m.parts)
 	if !slices.ContainsFunc(m.parts, func(p part) bool { return p.known }) {
@@ -262,9 +273,13 @@ func newest(series []sources.Series, at time.Time) []sources.Series {
 // extend adds later points to the series of a range.
 func extend(series, later []sources.Series) []sources.Series {
 	out := slices.Clone(series)
+	at := make(map[string]int, len(out))
+	for i, s := range out {
+		at[identity(s.Labels)] = i
+	}
 	for _, n := range later {
-		i := slices.IndexFunc(out, func(s sources.Series) bool { return maps.Equal(s.Labels, n.Labels) })
-		if i < 0 {
+		i, ok := at[identity(n.Labels)]
+		if !ok {
 			out = append(out, n)
 			continue
 		}
@@ -276,6 +291,17 @@ func extend(series, later []sources.Series) []sources.Series {
 		out[i].Points = append(slices.Clip(old), n.Points...)
 	}
 	return out
+}
+
+func identity(labels map[string]string) string {
+	var b strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		b.WriteString(k)
+		b.WriteByte(0)
+		b.WriteString(labels[k])
+		b.WriteByte(0)
+	}
+	return b.String()
 }
 
 // fold turns series into parts: named by a label, priced where they are tokens,
@@ -451,7 +477,7 @@ func total(parts []part) part {
 		}
 	}
 	out.history = addUp(parts, func(p part) []sources.Point { return p.history })
-	out.recent = addUp(parts, func(p part) []sources.Point { return p.recent })
+	out.lately = addUp(parts, func(p part) []sources.Point { return p.lately })
 	return out
 }
 

@@ -51,6 +51,7 @@ func quality() []Signal {
 			Window: rare,
 			From: []Source{{
 				Profile: LLMOps, Query: `1000 * ` + fraction(rate("llmops_complaints_total", ""), requests), N: requests,
+				K: rate("llmops_complaints_total", ""),
 			}},
 			Rise:   Relative{Watch: 2, Bad: 4, By: 1},
 			Least:  Least{N: 50, K: 5},

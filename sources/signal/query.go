@@ -12,6 +12,8 @@ import (
 // NamedQuery is one expanded query of the catalogue.
 type NamedQuery struct {
 	Signal, Profile, Query string
+
+	Counts bool // asked to judge the value by; the value itself looks back over less
 }
 
 // Queries returns every PromQL query that the catalogue can send for a service,
@@ -24,7 +26,7 @@ func Queries(cfg Service) ([]NamedQuery, error) {
 	var out []NamedQuery
 	add := func(sig, profile, q string) {
 		if q != "" {
-			out = append(out, NamedQuery{sig, profile, q})
+			out = append(out, NamedQuery{Signal: sig, Profile: profile, Query: q})
 		}
 	}
 	for _, sig := range s.signals {
@@ -37,6 +39,9 @@ func Queries(cfg Service) ([]NamedQuery, error) {
 				}
 				add(sig.ID, src.Profile, expand(src.Query, s.scope(src.Profile), w, label))
 				add(sig.ID, src.Profile, expand(src.N, s.scope(src.Profile), w, label))
+				if src.K != "" {
+					out = append(out, NamedQuery{Signal: sig.ID, Profile: src.Profile, Query: expand(src.K, s.scope(src.Profile), quarter, label), Counts: true})
+				}
 			}
 			if src.Bucket != "" {
 				add(sig.ID, src.Profile, expand(bounds(src.Bucket), s.scope(src.Profile), w, ""))

@@ -26,8 +26,8 @@ func (r *run) reading(ctx context.Context, sig *Signal) sources.Reading {
 	window := max(r.window, sig.Window)
 
 	whole, judgement := r.combine(sig, m, usual, window, &out)
-	if r.step > fineStep && judgement.so != nil && m.basis.expr != "" {
-		judgement.since = r.finerSince(ctx, sig, m, whole.name, judgement)
+	if judgement.so != nil && m.basis.expr != "" {
+		r.since(ctx, sig, m, whole, usual, &judgement)
 	}
 	out.History, out.AtLeast = whole.history, m.atLeast
 	if !math.IsNaN(whole.n) {
@@ -44,6 +44,9 @@ func (r *run) reading(ctx context.Context, sig *Signal) sources.Reading {
 	default:
 		out.Known, out.Value = true, whole.value
 		out.Verdict, out.Why, out.Since = judgement.verdict, judgement.why, judgement.since
+		if judgement.basis.Rule != "" {
+			out.Judgement = &judgement.basis
+		}
 	}
 	if out.Verdict == sources.Learning && out.Usual == nil && m.basis.expr != "" && usual == nil && out.Why == "no history yet" {
 		out.Why = "usual is loading"
@@ -51,9 +54,35 @@ func (r *run) reading(ctx context.Context, sig *Signal) sources.Reading {
 	if r.view.Live() {
 		r.e.mu.Lock()
 		r.e.last[lastKey{r.svc.name, sig.ID}] = out
+		// What is only over a mild level may be how it is; what is bad or unlike before is not.
+		if out.Known && (out.Verdict == sources.Bad || worse(out.Verdict, sources.OK) && judgement.basis.Rule != ruleFixed) {
+			r.e.noteBad(r.svc.name, sig.ID, out.Since, r.now)
+		}
 		r.e.mu.Unlock()
 	}
 	return out
+}
+
+// since tells when it began: by the change-point of the counts where there are some,
+// else by the first value that was so, which looked back over a window itself.
+func (r *run) since(ctx context.Context, sig *Signal, m measured, whole part, usual map[string]past, j *judged) {
+	if m.all != "" && m.bad != "" {
+		rho := 0.0
+		if was, ok := usual[wholeKey]; ok {
+			rho = was.shares.Rho
+		}
+		if at, low, high := r.onset(ctx, sig, m, rho); !at.IsZero() {
+			j.since, j.basis.Since, j.basis.SinceLow, j.basis.SinceHigh = at, at, low, high
+			return
+		}
+	}
+	if r.step > fineStep {
+		j.since = r.finerSince(ctx, sig, m, whole.name, *j)
+	}
+	if h := whole.history; !j.since.IsZero() && (len(h) == 0 || !j.since.Equal(h[0].T)) {
+		window := max(r.window, sig.Window)
+		j.basis.Since, j.basis.SinceLow, j.basis.SinceHigh = j.since, j.since.Add(-window), j.since
+	}
 }
 
 // finerSince looks at the last hour with finer steps than the view has. What
@@ -77,8 +106,8 @@ func (r *run) finerSince(ctx context.Context, sig *Signal, m measured, name stri
 }
 
 // combine makes one value of the parts, judges it, and fills the reading's parts and usual.
-func (r *run) combine(sig *Signal, m measured, usual map[string]sources.Usual, window time.Duration, out *sources.Reading) (part, judged) {
-	of := func(name string) *sources.Usual {
+func (r *run) combine(sig *Signal, m measured, usual map[string]past, window time.Duration, out *sources.Reading) (part, judged) {
+	of := func(name string) *past {
 		if u, ok := usual[name]; ok && u.Days > 0 {
 			return &u
 		}
@@ -89,7 +118,7 @@ func (r *run) combine(sig *Signal, m measured, usual map[string]sources.Usual, w
 		whole := total(m.parts)
 		u := of(wholeKey)
 		j := sig.judge(whole, u, window)
-		out.Usual = u
+		out.Usual = u.shown()
 		if named {
 			out.Parts, out.Detail = r.showParts(m.parts, nil), largest(m.parts)
 		}
@@ -110,7 +139,7 @@ func (r *run) combine(sig *Signal, m measured, usual map[string]sources.Usual, w
 	if best < 0 {
 		return part{n: math.NaN(), history: total(m.parts[:1]).history}, judged{}
 	}
-	out.Detail, out.Usual = m.parts[best].name, of(m.parts[best].name)
+	out.Detail, out.Usual = m.parts[best].name, of(m.parts[best].name).shown()
 	return m.parts[best], verdicts[best]
 }
 
@@ -196,27 +225,13 @@ func largest(parts []part) string {
 	return name
 }
 
-// usualOf returns what is usual at this time of day, by part.
-func (r *run) usualOf(sig *Signal, m measured) map[string]sources.Usual {
-	if m.basis.expr == "" {
+// shown is what was usual as a reading carries it.
+func (p *past) shown() *sources.Usual {
+	if p == nil {
 		return nil
 	}
-	src := m.basis.src
-	apart := sig.Combine == Worst
-	values, _ := r.e.usual.get(r.svc.name, m.basis.expr, r.now, usualWay{
-		fold: func(s []sources.Series) []part {
-			parts, _ := r.fold(s, src, src.Part, apart)
-			return parts
-		},
-		depends: func() string {
-			if !src.Priced {
-				return fmt.Sprint(src.Part, " ", apart)
-			}
-			return fmt.Sprint(src.Part, " ", apart, " ", r.e.deps.Prices) // maps print in the order of their keys
-		},
-		private: src.Profile == Override && src.Part != "",
-	})
-	return values
+	u := p.Usual
+	return &u
 }
 
 // without is the reading of a signal that nobody answered for.
@@ -239,7 +254,7 @@ func (r *run) without(out sources.Reading, err error) sources.Reading {
 	}
 	// The old value stays in sight, marked as old; what it means now is not known.
 	age := r.now.Sub(last.Facts.At)
-	last.Verdict, last.Why, last.Since = out.Verdict, out.Why, time.Time{}
+	last.Verdict, last.Why, last.Since, last.Judgement = out.Verdict, out.Why, time.Time{}, nil
 	last.Facts.Stale = fmt.Sprintf("%s old: %s", short(max(0, age)), err)
 	last.Parts = slices.Clone(last.Parts)
 	for i := range last.Parts {

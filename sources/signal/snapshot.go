@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"rollcall/sources"
+	"rollcall/sources/signal/suspect"
 )
 
 // Snapshot is everything that one refresh learned about one service.
@@ -16,6 +17,7 @@ type Snapshot struct {
 	Readings []sources.Reading `json:"signals"`   // in catalogue order, every signal, always
 	Changes  []sources.Change  `json:"changes"`   // oldest first, within the view's range and the hour before
 	Live     sources.Manifest  `json:"manifest"`  // live at At, as far as known
+	Suspects *Explanation      `json:"-"`         // of what the line names first; nil when nothing is bad or it is not known
 	Line     Line              `json:"-"`
 	Health   []sources.Health  `json:"sources"`
 }
@@ -48,7 +50,9 @@ type Line struct {
 	Signals []string        `json:"signals"` // the worst, at most two
 	Since   time.Time       `json:"since,omitzero"`
 	Change  *sources.Change `json:"change,omitempty"`
-	Runbook string          `json:"runbook,omitempty"`
+	// Suspect is what the bad requests of the worst signal have in common; nil when that was not found.
+	Suspect *suspect.Suspect `json:"suspect,omitempty"`
+	Runbook string           `json:"runbook,omitempty"`
 	// Parts are the sentence in pieces, most important first; Text joins what fits.
 	Parts []string `json:"-"`
 	// Blind names what could not be seen: "loki unreachable".

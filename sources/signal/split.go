@@ -32,16 +32,15 @@ func (e *Evaluator) Split(ctx context.Context, service, id, by string, view sour
 		}
 		return nil, m.facts, fmt.Errorf("%s cannot be split by %s: %w", id, by, err)
 	}
-	e.mu.Lock()
-	last, ok := e.last[lastKey{service, id}]
-	e.mu.Unlock()
-	var usual *sources.Usual
-	if ok {
-		usual = last.Usual // what is usual for the whole service is what a version is held against
+	var usual *past
+	if w, ok := r.usualOf(sig, m)[wholeKey]; ok && w.Days > 0 && sig.Combine == Sum {
+		usual = &w // what is usual for the whole service is what a version is held against
 	}
+	e.usual.load(service)
 	window := max(r.window, sig.Window)
 	verdicts := make([]judged, len(m.parts))
 	for i, p := range m.parts {
+		p.split = true
 		verdicts[i] = sig.judge(p, usual, window)
 	}
 	return r.showParts(m.parts, verdicts), m.facts, nil

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
-	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -15,9 +14,7 @@ import (
 )
 
 const (
-	usualDays    = 14 // days behind "usual"
-	enoughDays   = 7  // fewer is "learning"
-	usualLoaders = 2  // baselines loaded at once, so that a refresh is never in their way
+	usualLoaders = 2 // baselines loaded at once, so that a refresh is never in their way
 	usualRetry   = time.Minute
 	usualKept    = 2 * time.Hour // how long the hour before stands in for one not loaded yet
 )
@@ -29,18 +26,11 @@ type Baselines interface {
 	Save(service string, list []sources.Baseline)
 }
 
-// basis is what earlier days of a value are asked with.
-type basis struct {
-	expr string
-	src  *Source
-}
-
-// usuals holds what values were at the same time of the days before. They load
-// in the background, one short query each; a refresh never waits for one.
+// usuals holds what values were. They load in the background, a few short queries
+// each; a refresh never waits for one.
 type usuals struct {
 	ctx  context.Context
 	wg   *sync.WaitGroup
-	prom Prom
 	wall func() time.Time
 	log  *slog.Logger
 	kept Baselines // nil keeps nothing
@@ -54,13 +44,13 @@ type usuals struct {
 	fresh   map[string][]sources.Baseline          // by service: loaded and not yet kept
 }
 
-type usualKey struct{ service, expr string }
+type usualKey struct{ service, signal, expr string }
 
 type usualSlot struct {
 	at     time.Time
-	values map[string]sources.Usual // by part; wholeKey for the sum of all
-	failed time.Time                // wall: not asked again for a while
-	fails  int                      // in a row
+	values map[string]past // by part; wholeKey for the sum of all
+	failed time.Time       // wall: not asked again for a while
+	fails  int             // in a row
 }
 
 type usualWish struct {
@@ -69,20 +59,27 @@ type usualWish struct {
 	way usualWay
 }
 
-// usualWay is how the answer of a query becomes values.
+// usualWay is how what is usual comes about.
 type usualWay struct {
-	fold func([]sources.Series) []part
-	// depends names what the values depend on besides the query, such as prices.
+	load func(ctx context.Context, at time.Time) (loaded, error)
+	// depends names what the values depend on besides the key, such as prices.
 	depends func() string
 	// private: the parts are named by a label of the user's own choice, which may
 	// be a person. They are kept in memory only.
 	private bool
 }
 
+// loaded is what was usual, by part. Where something may be missing from it, it is
+// used for want of a better one, and not kept.
+type loaded struct {
+	values map[string]past
+	whole  bool
+}
+
 // digest is the key under which a baseline is kept: another query, or the same
 // one counted in another way, never finds it.
 func (k usualKey) digest(way usualWay) string {
-	sum := sha256.Sum256([]byte(k.expr + "\x00" + way.depends()))
+	sum := sha256.Sum256([]byte(k.signal + "\x00" + k.expr + "\x00" + way.depends()))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -91,16 +88,15 @@ const wholeKey = "\x00whole"
 
 func newUsuals(ctx context.Context, wg *sync.WaitGroup, deps Deps) *usuals {
 	return &usuals{
-		ctx: ctx, wg: wg, prom: deps.Prom, wall: deps.Clock.Wall, log: deps.Log, kept: deps.Usual,
+		ctx: ctx, wg: wg, wall: deps.Clock.Wall, log: deps.Log, kept: deps.Usual,
 		known: map[usualKey]usualSlot{}, wanted: map[string][]usualWish{}, loading: map[string]chan struct{}{}, asked: map[usualKey]time.Time{},
 		stored: map[string]map[string]sources.Baseline{}, fresh: map[string][]sources.Baseline{},
 	}
 }
 
 // get returns what is usual at a time, as far as it is loaded, and notes what is missing.
-func (u *usuals) get(service, expr string, at time.Time, way usualWay) (map[string]sources.Usual, bool) {
+func (u *usuals) get(k usualKey, at time.Time, way usualWay) map[string]past {
 	slot := at.Add(30 * time.Minute).Truncate(time.Hour)
-	k := usualKey{service, expr}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	s, ok := u.known[k]
@@ -108,17 +104,17 @@ func (u *usuals) get(service, expr string, at time.Time, way usualWay) (map[stri
 		s, ok = u.restore(k, way)
 	}
 	if ok && s.at.Equal(slot) && s.values != nil {
-		return s.values, true
+		return s.values
 	}
 	if s.failed.IsZero() || u.wall().Sub(s.failed) >= usualRetry {
-		if !u.asked[k].Equal(slot) && !slices.ContainsFunc(u.wanted[service], func(w usualWish) bool { return w.key == k && w.at.Equal(slot) }) {
-			u.wanted[service] = append(u.wanted[service], usualWish{k, slot, way})
+		if !u.asked[k].Equal(slot) && !slices.ContainsFunc(u.wanted[k.service], func(w usualWish) bool { return w.key == k && w.at.Equal(slot) }) {
+			u.wanted[k.service] = append(u.wanted[k.service], usualWish{k, slot, way})
 		}
 	}
 	if ok && s.values != nil && slot.Sub(s.at).Abs() <= usualKept {
-		return s.values, true
+		return s.values
 	}
-	return nil, false
+	return nil
 }
 
 // restore takes what a run before has kept, and removes it: what it knows is known from now on.
@@ -140,11 +136,11 @@ func (u *usuals) restore(k usualKey, way usualWay) (usualSlot, bool) {
 		return usualSlot{}, false
 	}
 	delete(stored, key)
-	values := make(map[string]sources.Usual, len(b.Parts)+1)
+	values := make(map[string]past, len(b.Parts)+1)
 	for name, v := range b.Parts {
-		values[name] = v
+		values[name] = pastOf(v)
 	}
-	values[wholeKey] = b.Whole
+	values[wholeKey] = pastOf(b.Whole)
 	s := usualSlot{at: b.At, values: values}
 	u.known[k] = s
 	return s, true
@@ -243,7 +239,7 @@ func (u *usuals) next(service string, down *breaker) bool {
 	u.asked[w.key] = w.at
 	u.mu.Unlock()
 
-	series, facts, err := u.prom.Range(u.ctx, w.key.expr, w.at.Add(-usualDays*24*time.Hour), w.at.Add(-24*time.Hour), 24*time.Hour)
+	answer, err := w.way.load(u.ctx, w.at)
 	down.note(err)
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -258,17 +254,15 @@ func (u *usuals) next(service string, down *breaker) bool {
 		}
 		return true
 	}
-	parts := w.way.fold(series)
-	values := map[string]sources.Usual{}
-	for _, p := range parts {
-		values[p.name] = summary(p.history)
-	}
-	values[wholeKey] = summary(total(parts).history)
-	u.known[w.key] = usualSlot{at: w.at, values: values}
-	if u.kept != nil && !w.way.private && whole(facts) {
-		b := sources.Baseline{Key: w.key.digest(w.way), At: w.at, Whole: values[wholeKey], Parts: map[string]sources.Usual{}}
-		for _, p := range parts {
-			b.Parts[p.name] = values[p.name]
+	u.known[w.key] = usualSlot{at: w.at, values: answer.values}
+	if u.kept != nil && !w.way.private && answer.whole {
+		b := sources.Baseline{Key: w.key.digest(w.way), At: w.at, Parts: map[string]sources.Past{}}
+		for name, p := range answer.values {
+			if name == wholeKey {
+				b.Whole = p.keep()
+			} else {
+				b.Parts[name] = p.keep()
+			}
 		}
 		u.fresh[w.key.service] = append(u.fresh[w.key.service], b)
 	}
@@ -279,28 +273,4 @@ func (u *usuals) next(service string, down *breaker) bool {
 // for want of a better one, and not kept. What PromQL remarks on a query is no lack.
 func whole(f sources.Facts) bool {
 	return f.Partial == "" && !slices.ContainsFunc(f.Warnings, func(w string) bool { return !strings.HasPrefix(w, "PromQL ") })
-}
-
-// summary is the median of the days, and their range; with ten days and more one
-// odd day on either side does not count.
-func summary(days []sources.Point) sources.Usual {
-	v := make([]float64, 0, len(days))
-	for _, p := range days {
-		if !math.IsNaN(p.V) && !math.IsInf(p.V, 0) {
-			v = append(v, p.V)
-		}
-	}
-	if len(v) == 0 {
-		return sources.Usual{}
-	}
-	slices.Sort(v)
-	n := len(v)
-	out := sources.Usual{Value: v[n/2], Low: v[0], High: v[n-1], Days: n}
-	if n%2 == 0 {
-		out.Value = (v[n/2-1] + v[n/2]) / 2
-	}
-	if n >= 10 {
-		out.Low, out.High = v[1], v[n-2]
-	}
-	return out
 }

@@ -2,6 +2,8 @@ package signal
 
 import (
 	"context"
+	"errors"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -32,7 +34,11 @@ func (s *shelf) Save(service string, list []sources.Baseline) {
 	s.list[service] = append(s.list[service], list...)
 }
 
-// baselineReads counts the queries over two weeks.
+// readsOfAShare are the queries over the last days that one share needs: of its bad
+// events and of all, a quarter of an hour apart within the hour.
+const readsOfAShare = 2 * 4
+
+// baselineReads counts the queries over the last days.
 type baselineReads struct {
 	*metricsFake
 	mu       sync.Mutex
@@ -52,7 +58,7 @@ func (b *baselineReads) Range(ctx context.Context, expr string, start, end time.
 }
 
 // runOnce lets one run of the program look, and returns what it knows at its first look
-// and how many baselines it asked for.
+// and how many queries over the last days it asked.
 func runOnce(t *testing.T, kept Baselines, p *baselineReads, cfg Service, deps Deps) (first sources.Reading, reads int) {
 	t.Helper()
 	p.n = 0
@@ -69,20 +75,20 @@ func runOnce(t *testing.T, kept Baselines, p *baselineReads, cfg Service, deps D
 func TestTheNextRunKnowsWhatIsUsualWithoutAsking(t *testing.T) {
 	kept, p := &shelf{}, &baselineReads{metricsFake: validation(flat(0.04))}
 	first, reads := runOnce(t, kept, p, Service{}, Deps{})
-	if first.Usual != nil || reads != 1 {
+	if first.Usual != nil || reads != readsOfAShare {
 		t.Fatalf("the first run knows %+v and asked %d times", first.Usual, reads)
 	}
 	first, reads = runOnce(t, kept, p, Service{}, Deps{})
-	if first.Usual == nil || first.Usual.Value != 0.04 || first.Usual.Days != 14 || reads != 0 {
+	if first.Usual == nil || math.Abs(first.Usual.Value-0.04) > 0.001 || first.Usual.Days != 10 || reads != 0 {
 		t.Errorf("the next run knows %+v at once and asked %d times", first.Usual, reads)
 	}
 	// An hour later the kept one stands in until the new one is there.
 	first, reads = runOnce(t, kept, p, Service{}, Deps{Clock: &clock{now: t0.Add(time.Hour)}})
-	if first.Usual == nil || reads != 1 {
+	if first.Usual == nil || reads != readsOfAShare {
 		t.Errorf("an hour later: %+v, asked %d times", first.Usual, reads)
 	}
 	first, reads = runOnce(t, &shelf{list: map[string][]sources.Baseline{"s": kept.list["s"][:1]}}, p, Service{}, Deps{Clock: &clock{now: t0.Add(5 * time.Hour)}})
-	if first.Usual != nil || reads != 1 {
+	if first.Usual != nil || reads != readsOfAShare {
 		t.Errorf("five hours later another hour's values pass for usual: %+v, asked %d times", first.Usual, reads)
 	}
 }
@@ -90,11 +96,13 @@ func TestTheNextRunKnowsWhatIsUsualWithoutAsking(t *testing.T) {
 func TestWhatIsKeptAnswersOnlyTheSameQuestion(t *testing.T) {
 	kept, p := &shelf{}, &baselineReads{metricsFake: validation(flat(0.04))}
 	runOnce(t, kept, p, Service{}, Deps{})
-	if first, reads := runOnce(t, kept, p, Service{Scope: `job="b"`}, Deps{}); first.Usual != nil || reads != 1 {
+	if first, reads := runOnce(t, kept, p, Service{Scope: `job="b"`}, Deps{}); first.Usual != nil || reads != readsOfAShare {
 		t.Errorf("another scope was answered from what was kept: %+v, asked %d times", first.Usual, reads)
 	}
-	if first, _ := runOnce(t, kept, p, Service{Window: sources.Duration(10 * time.Minute)}, Deps{}); first.Usual != nil {
-		t.Errorf("another window was answered from what was kept: %+v", first.Usual)
+	// Shares are counted over a quarter of an hour, whatever the window of the value.
+	ten := Service{Window: sources.Duration(10 * time.Minute)}
+	if first, reads := runOnce(t, kept, p, ten, Deps{}); first.Usual == nil || reads != 0 {
+		t.Errorf("the shares of a quarter of an hour were asked for %d times again, usual %+v", reads, first.Usual)
 	}
 
 	tokens := &baselineReads{metricsFake: exposing("llmops_tokens_total", "llmops_requests_total").
@@ -107,6 +115,9 @@ func TestWhatIsKeptAnswersOnlyTheSameQuestion(t *testing.T) {
 	}
 	if _, reads := runOnce(t, kept, tokens, Service{}, prices(2)); reads == 0 {
 		t.Error("money of old prices passes for usual")
+	}
+	if _, reads := runOnce(t, kept, tokens, ten, prices(1)); reads == 0 {
+		t.Error("values over another window pass for usual")
 	}
 }
 
@@ -121,6 +132,36 @@ func TestAnAnswerThatMayBePartOfOneIsNotKept(t *testing.T) {
 		runOnce(t, kept, p, Service{}, Deps{})
 		if got := len(kept.list["s"]) > 0; got != keeps {
 			t.Errorf("with the warning %q it is kept: %v", warning, got)
+		}
+	}
+}
+
+func TestWhatIsKeptJudgesLikeWhatWasAsked(t *testing.T) {
+	kept, p := &shelf{}, &baselineReads{metricsFake: validation(step(minutes(-20), 0.01, 0.09))}
+	deps := Deps{Prom: p, Usual: kept}
+	asked := reading(t, warm(t, evaluator(t, deps, Service{})), "schema_fail")
+	p.n = 0
+	again := reading(t, snapshot(t, evaluator(t, deps, Service{})), "schema_fail")
+	if p.n != 0 || asked.Verdict != sources.Bad || asked.Judgement == nil || again.Judgement == nil {
+		t.Fatalf("asked %d times; %s: %s, then %s: %s", p.n, asked.Verdict, asked.Why, again.Verdict, again.Why)
+	}
+	if again.Verdict != asked.Verdict || again.Why != asked.Why || *again.Usual != *asked.Usual {
+		t.Errorf("%s: %s, usual %+v; from what was kept %s: %s, usual %+v", asked.Verdict, asked.Why, asked.Usual, again.Verdict, again.Why, again.Usual)
+	}
+}
+
+type incidentsFake struct{ fail error }
+
+func (f incidentsFake) Stretches(context.Context, string, time.Time) ([]sources.Stretch, error) {
+	return nil, f.fail
+}
+
+func TestABaselineThatMayHoldAnIncidentIsNotKept(t *testing.T) {
+	for _, fail := range []error{nil, errors.New("the journal is busy")} {
+		kept, p := &shelf{}, &baselineReads{metricsFake: validation(flat(0.04))}
+		runOnce(t, kept, p, Service{}, Deps{Incidents: incidentsFake{fail}})
+		if got := len(kept.list["s"]) > 0; got != (fail == nil) {
+			t.Errorf("when incidents answer %v it is kept: %v", fail, got)
 		}
 	}
 }
@@ -147,7 +188,7 @@ func TestWhatIsLoadedIsKeptAtOnceUnderAKeyThatTellsNothing(t *testing.T) {
 	}
 }
 
-// troubled fails every query over two weeks but those of some expressions.
+// troubled fails every query over the last days but those of some expressions.
 type troubled struct {
 	*baselineReads
 	well func(expr string) bool
@@ -217,7 +258,7 @@ func TestABaselineUnderWayIsNotAskedForAgain(t *testing.T) {
 	if err := e.usual.wait(t.Context(), "s"); err != nil {
 		t.Fatal(err)
 	}
-	if p.n != 1 {
+	if p.n != readsOfAShare {
 		t.Errorf("asked %d times", p.n)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 
 	"rollcall/sources"
@@ -73,6 +74,17 @@ func conditions(f *sources.RequestFilter) (*where, error) {
 		}
 		col, _ := componentColumn(c)
 		w.add(col+"=?", v)
+	}
+	for _, a := range f.Where {
+		if l, ok := tableLists[a.Name]; ok {
+			w.add("EXISTS (SELECT 1 FROM "+l.table+" WHERE id>=(key<<"+strconv.Itoa(listBits)+") AND id<((key+1)<<"+strconv.Itoa(listBits)+") AND "+l.value+"=?)", a.Value)
+			continue
+		}
+		col, ok := tableColumns[a.Name]
+		if !ok {
+			return nil, fmt.Errorf("traces: a request row has no column %q", a.Name)
+		}
+		w.add(col+"=?", a.Value)
 	}
 	for c := range f.Versions {
 		if _, ok := componentColumn(c); !ok {

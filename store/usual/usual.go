@@ -26,7 +26,7 @@ import (
 )
 
 const (
-	version = "rollcall usual 1"
+	version = "rollcall usual 2"
 	// maxFile bounds a file; the oldest baselines give way.
 	maxFile = 1 << 20
 	// maxAge is how much older than the newest a baseline may be: a day later the
@@ -60,14 +60,15 @@ func New(o Options) *Files { return &Files{o: o} }
 
 // stored is a baseline in a file.
 type stored struct {
-	Key   string          `json:"k"`
-	At    int64           `json:"t"` // Unix seconds
-	Whole quad            `json:"w"`
-	Parts map[string]quad `json:"p,omitempty"`
+	Key   string         `json:"k"`
+	At    int64          `json:"t"` // Unix seconds
+	Whole row            `json:"w"`
+	Parts map[string]row `json:"p,omitempty"`
 }
 
-// quad is value, low, high and days.
-type quad [4]float64
+// row is value, low, high, days; whether it is learned; then median, MAD, low, high
+// and count of the values; then mean, rho, k, n and windows of the shares.
+type row [15]float64
 
 // Load returns the baselines of a service that are kept.
 func (f *Files) Load(service string) []sources.Baseline {
@@ -76,9 +77,9 @@ func (f *Files) Load(service string) []sources.Baseline {
 	list := f.read(service)
 	out := make([]sources.Baseline, 0, len(list))
 	for _, s := range list {
-		b := sources.Baseline{Key: s.Key, At: time.Unix(s.At, 0).UTC(), Whole: s.Whole.usual(), Parts: make(map[string]sources.Usual, len(s.Parts))}
-		for name, q := range s.Parts {
-			b.Parts[name] = q.usual()
+		b := sources.Baseline{Key: s.Key, At: time.Unix(s.At, 0).UTC(), Whole: s.Whole.past(), Parts: make(map[string]sources.Past, len(s.Parts))}
+		for name, r := range s.Parts {
+			b.Parts[name] = r.past()
 		}
 		out = append(out, b)
 	}
@@ -140,12 +141,12 @@ func (f *Files) save(service string, list []sources.Baseline) error {
 }
 
 func (f *Files) pack(b sources.Baseline) (stored, bool) {
-	s := stored{Key: b.Key, At: b.At.Unix(), Whole: quadOf(b.Whole), Parts: make(map[string]quad, len(b.Parts))}
-	for name, u := range b.Parts {
+	s := stored{Key: b.Key, At: b.At.Unix(), Whole: rowOf(b.Whole), Parts: make(map[string]row, len(b.Parts))}
+	for name, p := range b.Parts {
 		if f.o.Safe != nil && !f.o.Safe(name) {
 			return stored{}, false
 		}
-		s.Parts[name] = quadOf(u)
+		s.Parts[name] = rowOf(p)
 	}
 	return s, true
 }
@@ -155,10 +156,26 @@ func digest(s string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-func quadOf(u sources.Usual) quad { return quad{u.Value, u.Low, u.High, float64(u.Days)} }
+func rowOf(p sources.Past) row {
+	learned := 0.0
+	if p.Learned {
+		learned = 1
+	}
+	v, s := p.Values, p.Shares
+	return row{
+		p.Value, p.Low, p.High, float64(p.Days), learned,
+		v.Median, v.MAD, v.Low, v.High, float64(v.N),
+		s.Mu, s.Rho, s.K, s.N, float64(s.Windows),
+	}
+}
 
-func (q quad) usual() sources.Usual {
-	return sources.Usual{Value: q[0], Low: q[1], High: q[2], Days: int(q[3])}
+func (r row) past() sources.Past {
+	return sources.Past{
+		Usual:   sources.Usual{Value: r[0], Low: r[1], High: r[2], Days: int(r[3])},
+		Learned: r[4] != 0,
+		Values:  sources.Spread{Median: r[5], MAD: r[6], Low: r[7], High: r[8], N: int(r[9])},
+		Shares:  sources.Share{Mu: r[10], Rho: r[11], K: r[12], N: r[13], Windows: int(r[14])},
+	}
 }
 
 func (f *Files) path(service string) string {

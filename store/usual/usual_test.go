@@ -29,8 +29,12 @@ func files(t *testing.T, dir string, change ...func(*Options)) (*Files, *bytes.B
 }
 
 func baseline(key string, at time.Time, v float64) sources.Baseline {
-	u := sources.Usual{Value: v, Low: v / 2, High: v * 2, Days: 14}
-	return sources.Baseline{Key: key, At: at, Whole: u, Parts: map[string]sources.Usual{"timeout": u, "": {}}}
+	p := sources.Past{
+		Usual: sources.Usual{Value: v, Low: v / 2, High: v * 2, Days: 10}, Learned: true,
+		Values: sources.Spread{Median: v, MAD: v / 8, Low: v / 3, High: v * 3, N: 40},
+		Shares: sources.Share{Mu: v / 5, Rho: 0.003, K: 71.5, N: 1234.25, Windows: 16},
+	}
+	return sources.Baseline{Key: key, At: at, Whole: p, Parts: map[string]sources.Past{"timeout": p, "": {}}}
 }
 
 func path(t *testing.T, dir string) string {
@@ -90,7 +94,7 @@ func TestADamagedOrForeignFileIsBegunAnew(t *testing.T) {
 		{name: "cut short", damage: func(_ *testing.T, _ string, raw []byte) []byte { return raw[:len(raw)/2] }},
 		{name: "empty", damage: func(*testing.T, string, []byte) []byte { return nil }},
 		{name: "another version", damage: func(_ *testing.T, _ string, raw []byte) []byte {
-			return bytes.Replace(raw, []byte("usual 1"), []byte("usual 2"), 1)
+			return bytes.Replace(raw, []byte("usual 2"), []byte("usual 1"), 1)
 		}},
 		{name: "something else altogether", damage: func(*testing.T, string, []byte) []byte { return bytes.Repeat([]byte("\x1b[2J"), maxFile) }},
 		{name: "a folder", damage: func(t *testing.T, file string, _ []byte) []byte {
@@ -169,7 +173,7 @@ func TestWhatMayNotBeWrittenIsNot(t *testing.T) {
 	f, _ := files(t, dir, func(o *Options) { o.Safe = func(name string) bool { return !strings.Contains(name, "@") } })
 	personal := baseline("b", t0, 1)
 	personal.Parts["anna@example.org"] = personal.Whole
-	f.Save("s", []sources.Baseline{baseline("a", t0, 1), personal, {Key: "c", At: t0, Whole: sources.Usual{Value: math.Inf(1)}}})
+	f.Save("s", []sources.Baseline{baseline("a", t0, 1), personal, {Key: "c", At: t0, Whole: sources.Past{Usual: sources.Usual{Value: math.Inf(1)}}}})
 	raw, err := os.ReadFile(path(t, dir))
 	if err != nil || strings.Contains(string(raw), "anna") {
 		t.Errorf("%v\n%s", err, raw)

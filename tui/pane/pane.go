@@ -33,6 +33,7 @@ const (
 	Request  ID = "request"
 	Logs     ID = "logs"
 	Changes  ID = "changes"
+	Suspects ID = "suspects" // what explains a signal
 	Runbooks ID = "runbooks"
 	Run      ID = "run" // a plan, or a run
 	Incident ID = "incident"
@@ -95,7 +96,7 @@ type Copier interface {
 // OpenMsg asks the shell to open a pane on top of the current one.
 type OpenMsg struct {
 	ID ID
-	// Arg is a string for Request (any ID) and Signal, sources.RequestFilter for Requests, sources.LogQuery for
+	// Arg is a string for Request (any ID), Signal and Suspects (a signal), sources.RequestFilter for Requests, sources.LogQuery for
 	// Logs, PlanOf or the run's ID for Run, Declare or the incident's ID for Incident, words of the filter for Journal.
 	Arg any
 }
@@ -123,6 +124,8 @@ type Backend interface {
 	Snapshot(ctx context.Context, service string, v sources.View, first sources.Pane) (*signal.Snapshot, error)
 	// Split reads one signal split by a label: "prompt", "model" or "index".
 	Split(ctx context.Context, service, signalID, by string, v sources.View) ([]sources.Part, sources.Facts, error)
+	// Suspects says what the bad requests of a signal have in common; anyway looks even when nothing is worse than usual.
+	Suspects(ctx context.Context, service, signalID string, v sources.View, anyway bool) (*signal.Explanation, error)
 	Requests(ctx context.Context, f sources.RequestFilter) (sources.RequestList, error)
 	// Request opens a request by request, trace or response ID.
 	Request(ctx context.Context, service, id string) (*sources.RequestView, error)

@@ -102,7 +102,37 @@ func words() []word {
 			func(f *sources.RequestFilter) string { return f.Served },
 			func(r *sources.Request) string { return r.ModelServed },
 		},
+		where("manifest", "manifest"), where("stage", "rollout stage"), where("cache", "exact, semantic, provider or none"),
+		where("document", "retrieved document"), where("tool", "tool that was called"), where("tool_error", "tool that failed"),
+		where("finish_reason", "finish reason"), where("provider", "provider of the model"), where("model_fingerprint", "fingerprint of the served model"),
+		where("model_requested", "model that was asked for"), where("prompt_name", "name of the prompt"), where("environment", "environment"),
+		where("fallback", "from and to of a fallback"), where("retrieval_hit", "true or false"), where("access_denied", "reason of a denial"),
+		where("filter", "action of the content filter"), where("refusal", "true or false"), where("feedback", "up or down"),
 	)
+}
+
+// where is a column that has no field of its own in a filter.
+func where(name, hint string) word {
+	return word{
+		name, hint,
+		func(f *sources.RequestFilter, v string) {
+			f.Where = append(f.Where, sources.Attribute{Name: name, Value: v})
+		},
+		func(f *sources.RequestFilter) string {
+			for _, a := range f.Where {
+				if a.Name == name {
+					return a.Value
+				}
+			}
+			return ""
+		},
+		func(r *sources.Request) string {
+			if v := r.Attribute(name); len(v) > 0 {
+				return v[0]
+			}
+			return ""
+		},
+	}
 }
 
 // The words that are not columns.

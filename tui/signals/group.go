@@ -196,6 +196,10 @@ func (g *Group) Update(c pane.Context, msg tea.Msg) tea.Cmd {
 			at = 0
 		case "end":
 			at = len(shown) - 1
+		case "w":
+			if id := g.selected; id != "" {
+				return func() tea.Msg { return pane.OpenMsg{ID: pane.Suspects, Arg: id} }
+			}
 		case "/":
 			g.typing = true
 			return g.filter.Focus()
@@ -279,6 +283,7 @@ func (g *Group) Keys() []key.Binding {
 		b("enter", "open the signal", "enter"),
 		b("arrows", "select", "up", "down", "left", "right", "h", "j", "k", "l", "tab"),
 		b("/", "filter by name", "/"),
+		b("w", "why: suspects of the selected signal", "w"),
 	}
 }
 

@@ -140,6 +140,9 @@ func (o *One) Update(c pane.Context, msg tea.Msg) tea.Cmd {
 			o.top = max(0, o.top-8)
 		case "enter":
 			return o.requests(c)
+		case "w":
+			id := o.id
+			return func() tea.Msg { return pane.OpenMsg{ID: pane.Suspects, Arg: id} }
 		}
 	case tea.MouseWheelMsg:
 		switch msg.Button {
@@ -214,6 +217,7 @@ func (o *One) Keys() []key.Binding {
 		b("left/right", "other signal", "left", "right", "h", "l", "n", "p"),
 		b("up/down", "scroll", "up", "down", "j", "k"),
 		b("y", "copy the query", "y"),
+		b("w", "why: suspects, and the shape of what is about time", "w"),
 	}
 }
 

@@ -47,6 +47,7 @@ type Backend struct {
 
 	OnSnapshot func(ctx context.Context, service string, v sources.View, first sources.Pane) (*signal.Snapshot, error)
 	OnSplit    func(ctx context.Context, service, id, by string, v sources.View) ([]sources.Part, sources.Facts, error)
+	OnSuspects func(ctx context.Context, service, id string, v sources.View, anyway bool) (*signal.Explanation, error)
 	OnRequests func(ctx context.Context, f sources.RequestFilter) (sources.RequestList, error)
 	OnRequest  func(ctx context.Context, service, id string) (*sources.RequestView, error)
 	OnLogs     func(ctx context.Context, service string, q sources.LogQuery) (sources.LogList, error)
@@ -96,6 +97,15 @@ func (b *Backend) Split(ctx context.Context, service, id, by string, v sources.V
 	}
 	parts, facts := split(service, id, by, v, b.Time.Now())
 	return parts, facts, nil
+}
+
+// Suspects finds the new prompt behind what is bad, and two humps in what is about time.
+func (b *Backend) Suspects(ctx context.Context, service, id string, v sources.View, anyway bool) (*signal.Explanation, error) {
+	b.called("Suspects")
+	if b.OnSuspects != nil {
+		return b.OnSuspects(ctx, service, id, v, anyway)
+	}
+	return Suspects(service, id, v, b.Time.Now(), anyway), nil
 }
 
 // Requests returns the built-in rows that the filter keeps.

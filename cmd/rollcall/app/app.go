@@ -183,7 +183,7 @@ func (a *App) open() error {
 	}
 	a.moves = manifest.New(fromMetrics, a.rows, scopes)
 	eval, err := signal.NewEvaluator(signal.Deps{
-		Prom: metrics, Logs: logs, Rows: a.rows, Changes: a.moves, Clock: a.clock, Log: a.log,
+		Prom: metrics, Logs: logs, Rows: a.rows, Tables: a.rows, Changes: a.moves, Incidents: known{a}, Clock: a.clock, Log: a.log,
 		Prices: a.cfg.Prices, Health: a.Health, Usual: a.keepUsual(),
 	}, services)
 	if err != nil {
@@ -295,6 +295,15 @@ func (a *App) Split(ctx context.Context, service, id, by string, v sources.View)
 		return nil, sources.Facts{}, err
 	}
 	return a.eval.Split(ctx, service, id, by, v)
+}
+
+// Suspects says what the bad requests of a signal have in common; anyway looks
+// even when there are no more of them than usual.
+func (a *App) Suspects(ctx context.Context, service, id string, v sources.View, anyway bool) (*signal.Explanation, error) {
+	if _, err := a.service(service); err != nil {
+		return nil, err
+	}
+	return a.eval.Explain(ctx, service, id, v, anyway)
 }
 
 // Changes returns what moved within the view's range, oldest first.

@@ -69,3 +69,13 @@ func (r rows) Versions(ctx context.Context, service string, since, until time.Ti
 	}
 	return s.Versions(ctx, r.name(service), since, until, step)
 }
+
+// Table reads rows by column.
+func (r rows) Table(ctx context.Context, q sources.TableQuery) (*sources.RequestTable, error) {
+	s, err := r.in.wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	q.Service = r.name(q.Service)
+	return s.Table(ctx, q)
+}

@@ -208,6 +208,15 @@ func (a *App) suspect(ctx context.Context, service string, c sources.Component) 
 	ctx, cancel := context.WithTimeout(ctx, suspectWait)
 	defer cancel()
 	snap, err := a.eval.Snapshot(ctx, service, sources.View{Range: time.Hour, Columns: 120}, sources.QualityPane)
+	if err == nil && snap.Suspects != nil && snap.Line.Change == nil {
+		// No change was seen, and still the bad requests may have run a version that the good ones did not.
+		for i := range snap.Suspects.Suspects {
+			s := &snap.Suspects.Suspects[i]
+			if v, ok := s.Version(c); ok && s.Explained >= snap.Suspects.Suspects[0].Explained/3 {
+				return v, line(snap.Suspects.Phrase(s)), true
+			}
+		}
+	}
 	if err != nil || snap.Line.Change == nil || snap.Line.Change.Component != c || snap.Line.Change.To == "" {
 		return "", "", false
 	}

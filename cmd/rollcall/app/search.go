@@ -115,6 +115,11 @@ func matches(f *sources.RequestFilter, r *sources.Request) bool {
 			return false
 		}
 	}
+	for _, a := range f.Where {
+		if !slices.Contains(r.Attribute(a.Name), a.Value) {
+			return false
+		}
+	}
 	return (f.Since.IsZero() || !r.Time.Before(f.Since)) && (f.Until.IsZero() || r.Time.Before(f.Until)) &&
 		is(f.Service, r.Service) && (!f.Bad || len(r.Bad()) > 0) && is(f.Outcome, r.Outcome) && is(f.ErrorType, r.ErrorType) && is(f.Schema, r.Schema) &&
 		is(f.Route, r.Route) && is(f.Tenant, r.Tenant) && is(f.Region, r.Region) && is(f.User, r.User) && is(f.Served, r.ModelServed)

@@ -94,6 +94,13 @@ func TestEveryCommandAnswersInTextAndInJSON(t *testing.T) {
 			[]string{"verdict", "line", "at", "service", "signals", "changes", "manifest", "sources"},
 		},
 		{[]string{"changes"}, ExitOK, []string{"prompt", "v13 → v14", "manifest m-0143"}, []string{"at", "component", "from", "to", "source"}},
+		{
+			[]string{"suspects"},
+			ExitOK,
+			[]string{"prompt=v14 in 97% of failing, 31% of passing.", "the same requests: manifest=m-0143", "comparisons"},
+			[]string{"signal", "verdict", "why", "from", "to", "bad", "good", "tested", "provider", "suspects"},
+		},
+		{[]string{"suspects", "latency_p95"}, ExitOK, []string{"slow hump", "cache=none in 98% of the slow"}, []string{"shapes"}},
 		{[]string{"requests", "--bad"}, ExitOK, []string{"request", "latency", "schema", "v14"}, []string{"request_id", "trace_id", "time", "prompt", "latency_s", "bad"}},
 		{[]string{"logs", "--limit", "5"}, ExitOK, []string{"2026-03-10T02:4", "info"}, []string{"time", "labels", "line"}},
 		{[]string{"version"}, ExitOK, []string{"rollcall 1.2.3 go1.26 linux/amd64"}, []string{"version", "go", "os", "arch"}},

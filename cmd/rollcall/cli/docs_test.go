@@ -31,6 +31,7 @@ func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
 		"request ID":       requestJSON{RequestView: &sources.RequestView{}},
 		"logs":             sources.LogLine{},
 		"changes":          sources.Change{},
+		"suspects":         suspectsJSON{},
 		"doctor":           Finding{},
 		"init":             initJSON{},
 		"drill --headless": headlessJSON{},
@@ -62,7 +63,7 @@ func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
 }
 
 // asIn names the sections whose words a section uses instead of repeating them.
-var asIn = map[string][]string{"status": {"changes"}, "request ID": {"requests", "logs", "changes", "status"}}
+var asIn = map[string][]string{"status": {"changes", "suspects"}, "request ID": {"requests", "logs", "changes", "status"}}
 
 // jsonFields collects the names that a value of the type is written with, at any depth.
 func jsonFields(typ reflect.Type, into map[string]bool) {

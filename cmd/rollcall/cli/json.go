@@ -8,6 +8,7 @@ import (
 
 	"rollcall/sources"
 	"rollcall/sources/signal"
+	"rollcall/sources/signal/suspect"
 )
 
 // The types here are what -o json writes. Their names are documented in
@@ -22,6 +23,7 @@ type statusJSON struct {
 	RangeS   float64          `json:"range_s"`
 	Since    *time.Time       `json:"since,omitempty"`
 	Change   *sources.Change  `json:"change,omitempty"`
+	Suspect  *suspect.Suspect `json:"suspect,omitempty"`
 	Runbook  string           `json:"runbook,omitempty"`
 	Blind    []string         `json:"blind,omitempty"`
 	Signals  []signalJSON     `json:"signals"`
@@ -47,6 +49,7 @@ type signalJSON struct {
 	Since      *time.Time         `json:"since,omitempty"`
 	Threshold  *thresholdJSON     `json:"threshold,omitempty"`
 	Usual      *usualJSON         `json:"usual,omitempty"`
+	Judgement  *sources.Judgement `json:"judgement,omitempty"`
 	Parts      []partJSON         `json:"parts,omitempty"`
 	Partial    string             `json:"partial,omitempty"`
 	Stale      string             `json:"stale,omitempty"`
@@ -108,7 +111,7 @@ func statusOf(s *signal.Snapshot, wall time.Time) statusJSON {
 	out := statusJSON{
 		Verdict: verdictOf(s), Line: s.Line.Text(wholeLine), At: s.At.UTC(), Service: s.Service,
 		WindowS: s.Window.Seconds(), RangeS: s.View.Range.Seconds(), Since: moment(s.Line.Since), Change: s.Line.Change,
-		Runbook: s.Line.Runbook, Blind: s.Line.Blind, Signals: make([]signalJSON, 0, len(s.Readings)),
+		Suspect: s.Line.Suspect, Runbook: s.Line.Runbook, Blind: s.Line.Blind, Signals: make([]signalJSON, 0, len(s.Readings)),
 		Changes: s.Changes, Manifest: s.Live, Sources: healthOf(s.Health),
 	}
 	if out.Changes == nil {
@@ -149,6 +152,7 @@ func signalOf(r *sources.Reading, at, wall time.Time) signalJSON {
 	if u := r.Usual; u != nil {
 		out.Usual = &usualJSON{sources.N(u.Value), sources.N(u.Low), sources.N(u.High), u.Days}
 	}
+	out.Judgement = r.Judgement
 	for _, p := range r.Parts {
 		part := partJSON{Name: p.Name, Verdict: p.Verdict}
 		if p.Verdict != sources.NoTraffic {

@@ -1,0 +1,94 @@
+package e2e
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+)
+
+type explained struct {
+	Verdict  string `json:"verdict"`
+	Why      string `json:"why"`
+	Provider string `json:"provider"`
+	Suspects []struct {
+		Attributes []attribute `json:"attributes"`
+		Same       []attribute `json:"same"`
+	} `json:"suspects"`
+}
+
+type attribute struct{ Attribute, Value string }
+
+// planted is what each scenario does wrong, the signal that shows it first, and
+// the attribute that must stand first among its suspects.
+var planted = []struct {
+	scenario, signal string
+	want             attribute
+}{
+	{"prompt-regression", "schema_fail", attribute{"prompt", "v14"}},
+	{"canary-regression", "schema_fail", attribute{"prompt", "v14"}},
+	{"index-drift", "retrieval_hit", attribute{"index", "kb-43"}},
+	{"silent-model-change", "latency_p95", attribute{"model_served", "gpt-4.1-2025-08-07"}},
+	{"cache-collapse", "cache_exact", attribute{"prompt", "v15"}},
+	{"safety-spike", "refusal", attribute{"tenant", "hooli"}},
+}
+
+// Many seeds are tried on rows drawn by the tests of sources/signal/suspect; here
+// the whole way is gone once per scenario, from spans to the answer.
+func TestThePlantedCauseOfEveryScenarioIsTheFirstSuspect(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays six scenarios")
+	}
+	dir := binaries(t)
+	for _, p := range planted {
+		t.Run(p.scenario, func(t *testing.T) {
+			d := startHeadless(t, dir, p.scenario)
+			var x explained
+			poll(t, 150*time.Second, p.want.Attribute+"="+p.want.Value+" as the first suspect of "+p.signal, func() bool {
+				out, _ := d.run(t, "suspects", p.signal, "--anyway", "-o", "json")
+				if err := json.Unmarshal([]byte(out), &x); err != nil || len(x.Suspects) == 0 {
+					return false
+				}
+				first := x.Suspects[0]
+				for _, a := range append(first.Attributes, first.Same...) {
+					if a == p.want {
+						return x.Provider == "requests"
+					}
+				}
+				return false
+			})
+			t.Log(x.Why)
+		})
+	}
+}
+
+// The agent of one tenant burns money with the new tools: its user, its tenant and
+// the tools all stand out, and the line names what can be rolled back.
+func TestTheLineNamesTheToolsBehindARunaway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays a scenario")
+	}
+	d := startHeadless(t, binaries(t), "cost-runaway")
+	poll(t, 150*time.Second, "the tools as the suspect", func() bool {
+		out, _ := d.run(t, "status", "-o", "json")
+		return strings.Contains(out, "Suspect: tools t5→t6 at")
+	})
+}
+
+func TestQuietHasNoSuspects(t *testing.T) {
+	d := startHeadless(t, binaries(t), "quiet")
+	for range 3 {
+		out, code := d.run(t, "suspects", "-o", "json")
+		var x explained
+		mustJSON(t, out, &x)
+		if code != 0 || len(x.Suspects) != 0 || x.Why == "" {
+			t.Errorf("in quiet, %q is said (exit %d): %+v", x.Why, code, x.Suspects)
+		}
+	}
+	for _, id := range []string{"schema_fail", "error_ratio", "latency_p95"} {
+		out, _ := d.run(t, "suspects", id)
+		if !strings.Contains(out, "nothing to explain") {
+			t.Errorf("%s: %s", id, out)
+		}
+	}
+}
