@@ -26,7 +26,7 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 	line := Line{Blind: blind(snap, changesKnown)}
 	worst := worstReadings(snap, svc)
 	if len(worst) == 0 {
-		return quiet(snap, line)
+		return quiet(snap, svc, line)
 	}
 	first := worst[0]
 	line.Verdict, line.Since = first.Verdict, first.Since
@@ -100,7 +100,7 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 func worstReadings(snap *Snapshot, svc *service) []*sources.Reading {
 	var all []*sources.Reading
 	for i := range snap.Readings {
-		if r := &snap.Readings[i]; worse(r.Verdict, sources.OK) {
+		if r := &snap.Readings[i]; worse(r.Verdict, sources.OK) && !asAlways(r) {
 			all = append(all, r)
 		}
 	}
@@ -127,6 +127,12 @@ func worstReadings(snap *Snapshot, svc *service) []*sources.Reading {
 		out, told = append(out, r), append(told, family)
 	}
 	return out
+}
+
+// asAlways tells whether a reading to watch is over its level and yet what it always
+// is: a feature that has been off for weeks is no news.
+func asAlways(r *sources.Reading) bool {
+	return r.Verdict == sources.Watch && r.Judgement != nil && r.Judgement.Rule == ruleFixed && known(r.Usual) && farOff(r) < 1.05
 }
 
 // farOff is how many times over its usual value or its level a reading is. A share
@@ -354,7 +360,7 @@ func changeText(c sources.Change, snap *Snapshot) (text string, undone bool) {
 }
 
 // quiet is the line when nothing is worse than usual or than its limits, with what cannot be told.
-func quiet(snap *Snapshot, line Line) Line {
+func quiet(snap *Snapshot, svc *service, line Line) Line {
 	count := map[sources.Verdict]int{}
 	compared := 0
 	for i := range snap.Readings {
@@ -388,6 +394,16 @@ func quiet(snap *Snapshot, line Line) Line {
 	if n := count[sources.Unreachable]; n > 0 && judged > 0 {
 		line.Verdict = sources.Unreachable
 		line.Parts[0] = fmt.Sprintf("%s But %d of %d signals cannot be read.", line.Parts[0], n, len(snap.Readings))
+	}
+	for i := range snap.Readings {
+		if r := &snap.Readings[i]; asAlways(r) {
+			name := svc.signal(r.Signal).Name
+			if r.Detail != "" && len(r.Parts) > 0 {
+				name += " (" + r.Detail + ")"
+			}
+			line.Parts = append(line.Parts, "To watch, as always: "+name+".")
+			break
+		}
 	}
 	if n := count[sources.Learning]; n > 0 && judged > 0 {
 		line.Parts = append(line.Parts, plural(n, "signal")+" learning.")

@@ -176,6 +176,25 @@ func TestTheLineSaysWhatItCannotReadWhileSomethingIsBad(t *testing.T) {
 	}
 }
 
+func TestWhatHasBeenSoForWeeksIsNoNews(t *testing.T) {
+	off := bad("disabled_features", sources.HealthPane, 1, 1, minutes(-60))
+	off.Unit, off.Verdict, off.Detail = sources.Count, sources.Watch, "model_fallback"
+	off.Judgement, off.Parts = &sources.Judgement{Rule: "fixed"}, []sources.Part{{Name: "model_fallback", Value: 1}}
+	l := lineFor(t, []sources.Reading{off, usual("refusal")}, nil, nil, true)
+	if got, want := l.Text(200), "Nothing is significantly worse than usual. To watch, as always: features switched off (model_fallback)."; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	l = lineFor(t, []sources.Reading{off, bad("error_ratio", sources.HealthPane, 0.05, 0.006, minutes(-10))}, nil, nil, true)
+	if strings.Join(l.Signals, " ") != "error_ratio" {
+		t.Errorf("signals %v", l.Signals)
+	}
+	off.Usual.Value = 0
+	l = lineFor(t, []sources.Reading{off, usual("refusal")}, nil, nil, true)
+	if l.Verdict != sources.Watch || strings.Join(l.Signals, " ") != "disabled_features" {
+		t.Errorf("a feature that was just switched off: %s %v", l.Verdict, l.Signals)
+	}
+}
+
 func TestTheLineNamesOneOfAFamilyAndKeepsItsSubject(t *testing.T) {
 	for _, jitter := range []float64{-0.2, 0, 0.2} {
 		l := lineFor(t, []sources.Reading{
