@@ -20,7 +20,7 @@ type AlertData struct {
 	Verdict   sources.Verdict   `json:"verdict"`
 	Since     time.Time         `json:"since,omitzero"` // when it began to be bad, as far as the history shows
 
-	Rule  string      `json:"rule,omitempty"`  // which rule said so, as in a judgement
+	Rule  string      `json:"rule,omitempty"` // which rule said so, as in a judgement
 	Level sources.Num `json:"level,omitzero"` // the fixed level that is bad, where there is one
 	Ratio sources.Num `json:"ratio,omitzero"` // to the usual value
 	P     sources.Num `json:"p,omitzero"`     // probability when all is as usual
@@ -30,12 +30,13 @@ type AlertData struct {
 	FiredS sources.Num `json:"fired_s"`         // how long it was bad, from the entry that says it fires until Until
 	Until  time.Time   `json:"until,omitzero"`  // since when it is known to be bad no longer
 	Flaps  int         `json:"flaps,omitempty"` // how often it was well in between, for less than it takes to resolve
-	Worst  sources.Num `json:"worst,omitzero"` // the value that was farthest off while it fired
+	Worst  sources.Num `json:"worst,omitzero"`  // the value that was farthest off while it fired
 }
 
 // AcknowledgedData is the data of alert.acknowledged. The entry's text is the note.
 type AcknowledgedData struct {
-	Alert  string    `json:"alert"` // the alert's ID: "schema_fail", or name and hash of the labels
+	Alert  string    `json:"alert"`          // the alert's ID: "schema_fail", or name and hash of the labels
+	Also   string    `json:"also,omitempty"` // its ID by the labels that another source gives it
 	Name   string    `json:"name"`
 	Signal string    `json:"signal,omitempty"` // of a verdict of rollcall itself
 	Source string    `json:"source"`           // "rollcall", "prometheus" or "alertmanager"
