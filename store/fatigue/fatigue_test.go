@@ -133,6 +133,12 @@ func TestWhatCountsAsAnAction(t *testing.T) {
 			if r := only(t, b.fold()); r.Actioned != tc.want {
 				t.Errorf("%d actions, not %d", r.Actioned, tc.want)
 			}
+			for i := range b.list {
+				b.list[i] = Slim(&b.list[i])
+			}
+			if r := only(t, b.fold()); r.Actioned != tc.want {
+				t.Errorf("%d actions of slim entries, not %d", r.Actioned, tc.want)
+			}
 		})
 	}
 }

@@ -21,6 +21,20 @@ func Kinds() []journal.Kind {
 	}
 }
 
+// Slim is an entry without what the figures do not need: a run's start holds all of its runbook.
+func Slim(e *journal.Entry) journal.Entry {
+	out := journal.Entry{Seq: e.Seq, Kind: e.Kind, At: e.At, Service: e.Service, Incident: e.Incident, Actor: e.Actor, Data: e.Data}
+	if e.Kind == journal.RunStarted {
+		d, ok := in[struct {
+			Target practised `json:"target"`
+		}](e)
+		if raw, err := json.Marshal(d); ok && err == nil {
+			out.Data = raw
+		}
+	}
+	return out
+}
+
 // firing is one time that a rule fired.
 type firing struct {
 	data     journal.AlertData
@@ -130,7 +144,9 @@ func (f *folder) take(e *journal.Entry) {
 	case journal.IncidentClosed:
 		delete(f.incidents, e.Incident)
 	case journal.RunStarted:
-		if d, ok := in[struct{ Target practised }](e); ok && !d.Target.Rehearsal {
+		if d, ok := in[struct {
+			Target practised `json:"target"`
+		}](e); ok && !d.Target.Rehearsal {
 			f.deeds = append(f.deeds, deed{at: e.At, acts: true, takes: true})
 		}
 	case journal.PinSet, journal.FeatureSet:
@@ -147,7 +163,9 @@ type practised struct {
 }
 
 // happened tells whether anything may have moved.
-func (p practised) happened() bool { return p.Result == "" || p.Result == "done" || p.Result == "uncertain" }
+func (p practised) happened() bool {
+	return p.Result == "" || p.Result == "done" || p.Result == "uncertain"
+}
 
 func in[T any](e *journal.Entry) (d T, ok bool) {
 	ok = json.Unmarshal(e.Data, &d) == nil

@@ -119,7 +119,8 @@ func (w *watcher) observe(ctx context.Context, snap *signal.Snapshot) error {
 	if err != nil || len(drafts) == 0 {
 		return err // mostly there is nothing new, and nobody is kept from writing
 	}
-	_, err = j.AppendIf(ctx, func(v *journal.View) ([]journal.Draft, error) { return w.news(ctx, v, snap, false) })
+	wrote, err := j.AppendIf(ctx, func(v *journal.View) ([]journal.Draft, error) { return w.news(ctx, v, snap, false) })
+	w.seen.take(wrote)
 	return err
 }
 
@@ -285,6 +286,7 @@ type watch struct {
 	clock sources.Clock
 	log   func(service string, err error)
 	make  func(service string) *watcher
+	post  *poster // nil: nobody is told
 	// yields: a console that watches the same takes over.
 	yields bool
 
@@ -300,8 +302,8 @@ type watched struct {
 
 func (a *App) newWatch(yields bool) *watch {
 	return &watch{
-		yields: yields,
-		cfg:    a.cfg, clock: a.clock, of: map[string]*watched{}, queue: make(chan *signal.Snapshot, 1),
+		yields: yields, post: a.newPoster(),
+		cfg: a.cfg, clock: a.clock, of: map[string]*watched{}, queue: make(chan *signal.Snapshot, 1),
 		log: func(service string, err error) { a.log.Warn("not watched", "service", service, "err", err) },
 		make: func(service string) *watcher {
 			return &watcher{
@@ -376,8 +378,14 @@ func (w *watch) observe(ctx context.Context, snap *signal.Snapshot) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, observeTime)
 	defer cancel()
-	if err := w.service(snap.Service).observe(ctx, snap); err != nil && !errors.Is(err, context.Canceled) {
+	s := w.service(snap.Service)
+	if err := s.observe(ctx, snap); err != nil && !errors.Is(err, context.Canceled) {
 		w.log(snap.Service, err)
+	}
+	if w.post != nil {
+		if err := w.post.tell(ctx, snap, s.firing(), s.environment); err != nil && !errors.Is(err, context.Canceled) {
+			w.log(snap.Service, err)
+		}
 	}
 }
 
