@@ -93,9 +93,9 @@ func (p *Pane) load(c pane.Context) string {
 	if r == nil {
 		return ""
 	}
-	out := []kit.Piece{{Text: "four weeks to " + kit.Minute(c, r.Until), Style: t.Plain}}
+	var out []kit.Piece
 	if r.Days < 28 {
-		out = append(out, kit.Piece{Text: fmt.Sprintf("the journal has %.1f days of them", r.Days), Style: t.Watch})
+		out = append(out, kit.Piece{Text: fmt.Sprintf("the journal has %.1f of 28 days", r.Days), Style: t.Watch})
 	}
 	out = append(out, kit.Piece{Text: fmt.Sprintf("%s, %d led to an action", kit.Count(r.Firings, "firing"), r.Actioned), Style: t.Plain})
 	if r.PerShift.OK {

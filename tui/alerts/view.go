@@ -101,7 +101,7 @@ func (p *Pane) asking(c pane.Context) []string {
 	t := c.Theme
 	switch {
 	case p.sure.Active():
-		return p.sure.Lines(c, c.Width)
+		return fitted(c, p.sure.Lines(c, c.Width))
 	case !p.input.Active():
 		return nil
 	}
@@ -127,6 +127,16 @@ func (p *Pane) asking(c pane.Context) []string {
 		out = append(out, " "+t.Watch.Render(l))
 	}
 	return append(out, " "+p.input.View(c, ">", c.Width-2), " "+keys)
+}
+
+// fitted leaves out lines before the last one, which says what the keys do, and says so.
+func fitted(c pane.Context, lines []string) []string {
+	most := max(2, c.Height-3)
+	if len(lines) <= most {
+		return lines
+	}
+	out := append([]string(nil), lines[:most-2]...)
+	return append(out, " "+c.Theme.Watch.Render(c.Theme.Glyphs.Ellipsis+" and more than this screen has room for; rollcall alerts silence prints it all"), lines[len(lines)-1])
 }
 
 // summary counts the alerts by their state.
@@ -192,7 +202,11 @@ func columns(rows []*alerts.Alert, top, h int, c pane.Context) ([]kit.Column, []
 		glyph, style := look(t, a.State)
 		return kit.Cell{Text: glyph + " " + string(a.State), Style: style}
 	})
-	add(kit.Column{Title: "since " + kit.Zone(c), Min: 9}, 12, func(a *alerts.Alert) kit.Cell {
+	least := 8
+	for _, a := range seen {
+		least = max(least, len(moment(c, a.Since)))
+	}
+	add(kit.Column{Title: "since " + kit.Zone(c), Min: least}, 12, func(a *alerts.Alert) kit.Cell {
 		return kit.Cell{Text: moment(c, a.Since), Style: t.Dim}
 	})
 	add(kit.Column{Title: "alert", Min: 16}, 34, func(a *alerts.Alert) kit.Cell { return kit.Cell{Text: a.Name, Style: t.Bright} })
@@ -330,6 +344,12 @@ func (p *Pane) bottom(c pane.Context) string {
 		out = append(out, kit.Piece{Text: "under way", Style: t.Watch})
 	case p.err != nil && p.list != nil:
 		out = append(out, kit.Piece{Text: "older answer: " + p.err.Error(), Style: t.Watch})
+	}
+	if p.tired {
+		if p.report != nil {
+			out = append(out, kit.Piece{Text: "from the journal", Style: t.Dim}, kit.Piece{Text: "four weeks to " + kit.Minute(c, p.report.Until), Style: t.Dim})
+		}
+		return " " + kit.Pieces(t, c.Width-1, out...)
 	}
 	if p.list != nil {
 		var good []string
