@@ -38,7 +38,6 @@ type silencedJSON struct {
 // watching is an open session that knows what fires, for one command.
 type watching struct {
 	Alerting
-	session Session
 	service string
 	now     time.Time
 	view    sources.View
@@ -114,7 +113,7 @@ func (p *Program) watching(o *options, s Session, cfg *config.File, service stri
 	if !ok {
 		return nil, errors.New("this session knows no alerts")
 	}
-	w := &watching{Alerting: a, session: s, service: service, now: s.Clock().Now(), json: asJSON, out: p.printer(o, cfg.UI)}
+	w := &watching{Alerting: a, service: service, now: s.Clock().Now(), json: asJSON, out: p.printer(o, cfg.UI)}
 	var err error
 	w.view, err = o.view(w.now)
 	return w, err
