@@ -49,7 +49,7 @@ type Session interface {
 
 // Finding is one answer of the doctor.
 type Finding struct {
-	Area    string `json:"area"`             // "config", "journal", "state", "prometheus", "loki", "otlp", "traces", "signals", "runbooks", "pins", "login"
+	Area    string `json:"area"`             // "config", "journal", "state", "alerts", "prometheus", "loki", "otlp", "traces", "signals", "runbooks", "pins", "login"
 	Check   string `json:"check"`            // what was looked at
 	Verdict string `json:"verdict"`          // ok, watch, bad, unreachable or not exposed
 	Detail  string `json:"detail"`           // what was found
