@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"rollcall/sources"
+	"rollcall/store/alerts"
+	"rollcall/store/fatigue"
 	"rollcall/store/journal"
 	"rollcall/store/scorecard"
 )
@@ -32,6 +34,9 @@ func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
 		"logs":             sources.LogLine{},
 		"changes":          sources.Change{},
 		"suspects":         suspectsJSON{},
+		"alerts":           alerts.List{},
+		"alerts silence":   silencedJSON{},
+		"alerts fatigue":   fatigue.Report{},
 		"doctor":           Finding{},
 		"init":             initJSON{},
 		"drill --headless": headlessJSON{},
