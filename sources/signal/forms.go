@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -74,8 +75,9 @@ func (e *Evaluator) pickForms(ctx context.Context, r *run, x, before *exposure) 
 
 func first(base, _ string) string { return base }
 
-// countable are the metrics of a profile that count events and may exist in several forms:
-// of a histogram its count, and every counter of the conventions.
+var rated = regexp.MustCompile(`rate\(([a-zA-Z_:][a-zA-Z0-9_:]*)\{`)
+
+// countable are the metrics of a profile that count events: counters, and of a histogram its count.
 func countable(profile string) []string {
 	var out []string
 	for _, sig := range Catalogue() {
@@ -83,13 +85,10 @@ func countable(profile string) []string {
 			if src.Profile != profile {
 				continue
 			}
-			for _, name := range metrics(src.Query + src.N + src.Bucket) {
-				base, part := parted(name)
-				switch {
-				case part != "":
+			for _, m := range rated.FindAllStringSubmatch(src.Query, -1) {
+				name := m[1]
+				if base, part := parted(name); part != "" {
 					name = base + "_count"
-				case !strings.HasPrefix(name, "gen_ai_"):
-					continue
 				}
 				if !slices.Contains(out, name) {
 					out = append(out, name)

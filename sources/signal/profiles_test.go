@@ -189,6 +189,11 @@ func TestTheQueriesForEveryExpositionAreWrittenDown(t *testing.T) {
 			}
 			f = filepath.Join(expositions, r.name+"+"+r.as+".queries.json")
 		}
+		for _, q := range queries {
+			if strings.Contains(r.as, "dots") && strings.HasPrefix(q.Profile, OTelGenAI) && regexp.MustCompile(`gen_ai_|error_type`).MatchString(q.Query) {
+				t.Errorf("%s kept as %s: a label or name without its dots in %s", r.name, r.as, q.Query)
+			}
+		}
 		for k := range from {
 			shown[k] = true
 		}
