@@ -17,7 +17,7 @@ func (r *run) budget(ctx context.Context, scope string) (float64, error) {
 		return own, nil
 	}
 	missing := errNotExposed{missing: scope + " budget; set it under budget"}
-	if r.e.deps.Prom == nil || r.failed == nil && !r.seen.has(LLMOps)("llmops_budget_usd") {
+	if r.e.deps.Prom == nil || r.failed == nil && !r.seen.of(LLMOps).has("llmops_budget_usd") {
 		return 0, missing
 	}
 	if r.failed != nil {

@@ -100,7 +100,7 @@ func health() []Signal {
 			From: []Source{
 				quantile(LLMOps, "0.95", "llmops_ttft_seconds", ""),
 				quantile(OTelGenAI, "0.95", "gen_ai_client_operation_time_to_first_chunk_seconds", ""),
-				ofService(quantile(OTelGenAI, "0.95", "gen_ai_server_time_to_first_token_seconds", `gen_ai_original_model=""`)),
+				ofService(quantile(OTelGenAI, "0.95", "gen_ai_server_time_to_first_token_seconds", notRouted)),
 				quantile(OTelGenAI0, "0.95", "gen_ai_client_inference_time_to_first_chunk_seconds", ""),
 				quantile(LiteLLM, "0.95", "litellm_llm_api_time_to_first_token_metric", ""),
 				quantile(EnvoyAI, "0.95", "gen_ai_server_time_to_first_token_seconds", ""),
