@@ -182,6 +182,11 @@ func (a *App) open() error {
 		scopes[name], services[name] = s.Scope, s.Service
 	}
 	a.moves = manifest.New(fromMetrics, a.rows, scopes)
+	for name, s := range a.cfg.Services {
+		if s.Manifests != nil {
+			a.moves.WithFolder(name, s.Manifests.Dir, a.clock, func(s string) string { return line(a.intake.redactor.Text(s)) })
+		}
+	}
 	eval, err := signal.NewEvaluator(signal.Deps{
 		Prom: metrics, Logs: logs, Rows: a.rows, Tables: a.rows, Changes: a.moves, Incidents: known{a}, Clock: a.clock, Log: a.log,
 		Prices: a.cfg.Prices, Health: a.Health, Usual: a.keepUsual(),

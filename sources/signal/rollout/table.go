@@ -317,4 +317,3 @@ func Seconds(v float64) string {
 	}
 	return fmt.Sprintf("%.1f s", v)
 }
-
