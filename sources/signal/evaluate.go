@@ -195,7 +195,7 @@ func (e *Evaluator) Snapshot(ctx context.Context, service string, view sources.V
 			return nil, err
 		}
 	}
-	snap.Changes, snap.Live, snap.Doubts = timeline.Changes, timeline.Live, timeline.Doubts
+	snap.Changes, snap.Live, snap.Doubts, snap.Aliases = timeline.Changes, timeline.Live, timeline.Doubts, timeline.Aliases
 	if snap.Changes == nil {
 		snap.Changes = []sources.Change{}
 	}

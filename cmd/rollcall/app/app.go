@@ -21,6 +21,7 @@ import (
 	"rollcall/sources/prom"
 	"rollcall/sources/redact"
 	"rollcall/sources/signal"
+	"rollcall/sources/signal/rollout"
 )
 
 const (
@@ -318,6 +319,23 @@ func (a *App) Changes(ctx context.Context, service string, v sources.View) ([]so
 	}
 	until := v.End(a.clock.Now())
 	return a.moves.Changes(ctx, service, until.Add(-v.Range), until, changeStep(v.Range))
+}
+
+// Moves is Changes with everything besides: what is live, contradictions, aliases.
+func (a *App) Moves(ctx context.Context, service string, v sources.View) (manifest.Timeline, error) {
+	if _, err := a.service(service); err != nil {
+		return manifest.Timeline{}, err
+	}
+	until := v.End(a.clock.Now())
+	return a.moves.Read(ctx, service, until.Add(-v.Range), until, changeStep(v.Range))
+}
+
+// Rollout compares the versions that run at the same time; nil when only one does.
+func (a *App) Rollout(ctx context.Context, service string, v sources.View) (*rollout.Report, error) {
+	if _, err := a.service(service); err != nil {
+		return nil, err
+	}
+	return a.eval.Rollout(ctx, service, v)
 }
 
 // changeStep keeps a range at a few hundred points.

@@ -26,19 +26,20 @@ func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
 		sections[strings.Trim(strings.TrimSpace(title), "`")] = body
 	}
 	for title, value := range map[string]any{
-		"status":           statusJSON{},
-		"requests":         sources.Request{},
-		"request ID":       requestJSON{RequestView: &sources.RequestView{}},
-		"logs":             sources.LogLine{},
-		"changes":          sources.Change{},
-		"suspects":         suspectsJSON{},
-		"doctor":           Finding{},
-		"init":             initJSON{},
-		"drill --headless": headlessJSON{},
-		"drill score":      scorecard.Card{},
-		"collect":          Endpoints{},
-		"version":          Version{},
-		"purge":            journal.PurgedData{},
+		"status":            statusJSON{},
+		"requests":          sources.Request{},
+		"request ID":        requestJSON{RequestView: &sources.RequestView{}},
+		"logs":              sources.LogLine{},
+		"changes":           sources.Change{},
+		"changes --rollout": rolloutJSON{},
+		"suspects":          suspectsJSON{},
+		"doctor":            Finding{},
+		"init":              initJSON{},
+		"drill --headless":  headlessJSON{},
+		"drill score":       scorecard.Card{},
+		"collect":           Endpoints{},
+		"version":           Version{},
+		"purge":             journal.PurgedData{},
 	} {
 		body, ok := sections[title]
 		if !ok {

@@ -127,3 +127,58 @@ func plural(n int, noun string) string {
 	}
 	return strconv.Itoa(n) + " " + noun + "s"
 }
+
+// Facts say what was compared, a line each: how the traffic is shared, for how long, from where.
+func (c *Comparison) Facts() []string {
+	sides := []string{}
+	for _, s := range []*Side{&c.Candidate, &c.Control} {
+		word := s.Name + " " + count(s.Requests) + " requests"
+		if s.Share.OK {
+			word += ", " + percent(s.Share.V) + " of the traffic now"
+		}
+		sides = append(sides, word)
+	}
+	from := "metrics"
+	if c.Provider == "requests" {
+		from = "request rows"
+	}
+	out := []string{fmt.Sprintf("%s; %s with both, from %s", strings.Join(sides, "; "), plural(c.Minutes, "minute"), from)}
+	switch {
+	case c.Live != "":
+		out = append(out, c.Live+" is live")
+	case c.Kind == BlueGreen:
+		out = append(out, "both have traffic: neither is clearly live")
+	}
+	for _, d := range c.Doubts {
+		out = append(out, "doubt: "+d)
+	}
+	if len(c.NotSeen) > 0 {
+		out = append(out, "not counted by version: "+strings.Join(c.NotSeen, ", "))
+	}
+	return out
+}
+
+// Cells are an outcome as the row of a table: words, both shares with their counts, ratio, p, state, needs.
+func (o *Outcome) Cells() []string {
+	row := []string{o.Name, "", "", "", "", string(o.State), ""}
+	if o.N > 0 {
+		row[1] = fmt.Sprintf("%s (%s/%s)", percent(o.Share()), count(o.K), count(o.N))
+	}
+	if o.ControlN > 0 {
+		row[2] = fmt.Sprintf("%s (%s/%s)", percent(o.ControlShare()), count(o.ControlK), count(o.ControlN))
+	}
+	if o.Ratio.OK {
+		row[3] = strconv.FormatFloat(o.Ratio.V, 'f', 2, 64) + "×"
+	}
+	if o.P.OK {
+		row[4] = probability(o.P.V)
+	}
+	switch {
+	case o.State == NoWorse || o.State == Worse:
+	case o.Needs < 0:
+		row[6] = "cannot tell"
+	case o.Needs > 0:
+		row[6] = "~" + count(float64(o.Needs)) + " more"
+	}
+	return row
+}
