@@ -46,7 +46,7 @@ type Outcome struct {
 	// Minutes is set where only the newest minutes were found to be worse.
 	Minutes int `json:"minutes,omitempty"`
 	// Needs is about how many more requests of the candidate tell whether it is worse; 0 when
-	// that is known, -1 when no number of them will, because the control wavers too much.
+	// that is known, -1 when no number of them will, because the difference is too small or the control wavers too much.
 	Needs int `json:"needs"`
 }
 
@@ -81,7 +81,7 @@ func compare(c *Counted, step time.Duration, perEvent float64) Outcome {
 	out := Outcome{ID: c.ID, Name: c.Name, Core: c.Core, State: TooLittle}
 	out.fill(tried, beside)
 	if len(tried) == 0 {
-		out.Needs = more(0, 0, fitted{mu: 0.01, rho: minRho}, 1, perEvent)
+		out.Needs = more(0, 0, 0, fitted{mu: 0.01, rho: minRho}, 1, perEvent)
 		return out
 	}
 	var found *Outcome
@@ -108,7 +108,7 @@ func compare(c *Counted, step time.Duration, perEvent float64) Outcome {
 	}
 	f := fitOf(beside)
 	if !f.ok {
-		out.Needs = more(out.N, 0, fitted{mu: 0.01, rho: minRho}, 1, perEvent)
+		out.Needs = more(0, out.N, 0, fitted{mu: 0.01, rho: minRho}, 1, perEvent)
 		return out
 	}
 	windows := float64(len(tried))
@@ -119,7 +119,7 @@ func compare(c *Counted, step time.Duration, perEvent float64) Outcome {
 		out.State = NoWorse
 		return out
 	}
-	out.Needs = more(out.N, out.ControlN, f, windows, perEvent)
+	out.Needs = more(out.K, out.N, out.ControlN, f, windows, perEvent)
 	return out
 }
 
@@ -201,14 +201,44 @@ func (f fitted) overlooked(k, n, windows float64) float64 {
 	if worse.mu >= 1 {
 		return 1
 	}
-	a, b := worse.beta(f.rho/math.Max(1, windows) + f.mean(f.n, 1))
+	rho := f.rho/math.Max(1, windows) + f.mean(f.n, 1)
+	if n > exactly {
+		return normal((k + 0.5 - n*worse.mu) / worse.deviation(n, rho))
+	}
+	a, b := worse.beta(rho)
 	return 1 - stat.Tail(math.Floor(k)+1, math.Round(n), a, b)
 }
 
-// more is about how many more requests settle an outcome, if the candidate does as the
-// control and both go on as they do.
-func more(n, controlN float64, f fitted, windows, perEvent float64) int {
+// exactly is how many events a lower tail is summed for. Beyond that the normal distribution
+// errs on the safe side: the other tail is the longer one.
+const exactly = 20_000
+
+// upper is about the probability of k or more bad ones of n, if the candidate does as the
+// control: good enough to say how many more are needed.
+func (f fitted) upper(k, n, rho float64) float64 {
+	if n > exactly {
+		const longer = 30 // the tail, so far out, than that of the normal distribution
+		return longer * normal(-(k-0.5-n*f.mu)/f.deviation(n, rho))
+	}
+	a, b := f.beta(rho)
+	return stat.Tail(math.Round(k), math.Round(n), a, b)
+}
+
+// deviation is the standard deviation of a Beta-Binomial count.
+func (f fitted) deviation(n, rho float64) float64 {
+	return math.Sqrt(n * f.mu * (1 - f.mu) * (1 + (n-1)*math.Min(rho, maxRho)))
+}
+
+func normal(z float64) float64 { return math.Erfc(-z/math.Sqrt2) / 2 }
+
+// more is about how many more requests settle an outcome one way or the other, if both
+// sides go on as they do; a candidate of which little is known is taken to do as the control.
+func more(k, n, controlN float64, f fitted, windows, perEvent float64) int {
 	perEvent = math.Max(1, perEvent)
+	share := f.mu
+	if k >= leastK && n >= leastN {
+		share = k / n
+	}
 	settled := func(total float64) bool {
 		g := f
 		times := 1.0
@@ -220,8 +250,14 @@ func more(n, controlN float64, f fitted, windows, perEvent float64) int {
 		if n > 0 && controlN > 0 {
 			g.n = controlN * times
 		}
-		k := math.Ceil(g.mu * total)
-		return total >= leastN && g.overlooked(k, total, windows*times) < missed
+		if total < leastN {
+			return false
+		}
+		bad := math.Ceil(share * total)
+		if g.overlooked(bad, total, windows*times) < missed {
+			return true
+		}
+		return bad >= leastK && share >= leastRatio*g.mu && share-g.mu >= leastDiff && g.upper(bad, total, g.rho+g.mean(g.n, 1)) < stat.AlphaSeries
 	}
 	low, high := math.Max(n, 1), math.Max(2*n, leastN)
 	for !settled(high) {

@@ -117,7 +117,7 @@ func Decide(in *Input) Comparison {
 	for i := range in.Counted {
 		c := &in.Counted[i]
 		o := compare(c, step, perEvent(c, in.Counted[0].Tried, in.Counted[0].Beside)*float64(max(1, in.Every)))
-		if o.N == 0 && o.ControlN == 0 && !c.Core {
+		if o.N == 0 && o.ControlN == 0 && i > 0 {
 			out.NotSeen = append(slices.Clip(out.NotSeen), c.Name)
 			continue
 		}

@@ -221,3 +221,15 @@ func TestACandidateThatIsTheSameIsNotRolledBack(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkDecide(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var all []Counted
+	for range 9 { // the outcomes of six hours, none of which is easily settled
+		c := errorsOf(draws(r, 360, 60, 0.017, 0.01), draws(r, 360, 540, 0.012, 0.01))
+		all = append(all, c)
+	}
+	for b.Loop() {
+		Decide(input(all...))
+	}
+}

@@ -27,6 +27,8 @@ const (
 	cut            = 0.9 // of the control's values: what lies beyond is slow, dear or scored low
 	leastValues    = 100 // values of the control behind such a cut
 	recent         = 15 * time.Minute
+	goneAfter      = 3 * time.Minute // without a row
+	leastBeside    = 2 * time.Minute // that two without stages must run at the same time
 )
 
 // tabled is one side as the rows show it.
@@ -36,6 +38,7 @@ type tabled struct {
 	first, last time.Duration // of its rows, since the table's start
 	newest      int           // rows in the newest quarter of an hour
 	stage       string
+	doubt       string
 }
 
 // FromTable finds the versions that ran at the same time among request rows and counts
@@ -49,7 +52,7 @@ func FromTable(t *sources.RequestTable, from, to time.Time) (pairs []Input, doub
 	sure, control := pickControl(sides)
 	left := 0
 	for _, s := range sides {
-		if s == control || s.overlap(control) == 0 && s.stage == "" {
+		if s == control || s.overlap(control) < leastBeside && (s.stage == "" || s.stage == control.stage) {
 			continue
 		}
 		if Differs(&s.Side, &control.Side) == "" && s.Manifest == control.Manifest {
@@ -67,6 +70,11 @@ func FromTable(t *sources.RequestTable, from, to time.Time) (pairs []Input, doub
 		}
 		if s.stage != "" || control.stage != "" {
 			in.Kind = KindOf(s.Name, control.Name)
+		}
+		for _, d := range []string{s.doubt, control.doubt} {
+			if d != "" {
+				in.Doubts = appendOnce(in.Doubts, d)
+			}
 		}
 		in.Counted = countRows(t, s.rows, control.rows, from, to)
 		pairs = append(pairs, in)
@@ -90,59 +98,34 @@ func (s *tabled) overlap(o *tabled) time.Duration {
 }
 
 func sidesOf(t *sources.RequestTable, from, to time.Time) (list []*tabled, doubts []string) {
-	columns := make([]*sources.TextColumn, 8)
-	for i, name := range Text[:8] {
-		if columns[i] = t.Column(name); columns[i] == nil {
-			columns[i] = &sources.TextColumn{Values: []string{""}, Codes: make([]uint32, t.N)}
-		}
+	list, newest, exploded := grouped(t, from, to)
+	if exploded {
+		return nil, []string{fmt.Sprintf("more than %d versions at once: a version label holds something else, such as an ID; nothing is compared", mostSides)}
 	}
-	value := func(c, row int) string { return columns[c].Values[columns[c].Codes[row]] }
-	type key [8]uint32
-	at := map[key]*tabled{}
+	list = joined(list)
 	total, recently := 0, 0
-	for i := range t.N {
-		when := t.Start.Add(t.Time[i])
-		if when.Before(from) || when.After(to) {
-			continue
-		}
-		var k key
-		for c := range columns {
-			k[c] = columns[c].Codes[i]
-		}
-		s := at[k]
-		if s == nil {
-			if len(at) > mostSides {
-				return nil, []string{fmt.Sprintf("more than %d versions at once: a version label holds something else, such as an ID; nothing is compared", mostSides)}
-			}
-			s = &tabled{stage: value(0, i), first: t.Time[i], last: t.Time[i]}
-			s.Manifest, s.Environment, s.Versions = value(2, i), value(1, i), map[sources.Component]string{}
-			for c, name := range sources.Components {
-				if v := value(3+c, i); v != "" {
-					s.Versions[name] = v
-				}
-			}
-			at[k] = s
-			list = append(list, s)
-		}
-		s.rows = append(s.rows, i)
-		s.first, s.last = min(s.first, t.Time[i]), max(s.last, t.Time[i])
-		total++
-		if to.Sub(when) < recent {
-			s.newest++
-			recently++
+	var main *tabled
+	for _, s := range list {
+		total += len(s.rows)
+		if main == nil || len(s.rows) > len(main.rows) {
+			main = s
 		}
 	}
-	named := map[string]int{}
 	list = slices.DeleteFunc(list, func(s *tabled) bool {
-		// A straggler is no rollout, and what nobody runs any more is over; one that says so is looked at.
-		gone := s.newest == 0
-		few := float64(len(s.rows)) < leastShare*float64(total) && s.stage == ""
-		return gone || few
-	})
-	for _, s := range list {
-		if recently > 0 {
-			s.Share = sources.N(float64(s.newest) / float64(recently))
+		// What is not asked any more is over, a straggler is no rollout unless it is called one, and
+		// another environment is another service.
+		gap := time.Duration(0)
+		if n := len(s.rows); n > 1 {
+			gap = (s.last - s.first) / time.Duration(n-1)
 		}
+		gone := newest-s.last > max(goneAfter, 6*gap)
+		few := float64(len(s.rows)) < leastShare*float64(total) && s.stage == ""
+		other := s.Environment != main.Environment && s.Environment != "" && main.Environment != "" && KindOf(s.Environment, main.Environment) == Graduated
+		return gone || few || other
+	})
+	named := map[string]int{}
+	for _, s := range list {
+		recently += s.newest
 		s.Since = t.Start.Add(s.first)
 		if s.first < time.Minute {
 			s.Since = time.Time{} // it was there before
@@ -154,13 +137,96 @@ func sidesOf(t *sources.RequestTable, from, to time.Time) (list []*tabled, doubt
 		named[s.Name]++
 	}
 	for _, s := range list {
+		if recently > 0 {
+			s.Share = sources.N(float64(s.newest) / float64(recently))
+		}
 		if s.Name != "" && named[s.Name] > 1 {
-			doubts = appendOnce(doubts, fmt.Sprintf("%d manifests at one time in stage %s", named[s.Name], s.Name))
+			s.doubt = fmt.Sprintf("%d manifests at one time in stage %s", named[s.Name], s.Name)
+			doubts = appendOnce(doubts, s.doubt)
 		}
 	}
 	slices.SortStableFunc(list, func(a, b *tabled) int { return len(b.rows) - len(a.rows) })
 	nameByVersion(list, named)
 	return list, doubts
+}
+
+// grouped puts rows of the same stage, environment, manifest and versions together. A row with a
+// manifest goes by that: what it lacks of the versions, others of its manifest have.
+func grouped(t *sources.RequestTable, from, to time.Time) (list []*tabled, newest time.Duration, exploded bool) {
+	columns := make([]*sources.TextColumn, 8)
+	for i, name := range Text[:8] {
+		if columns[i] = t.Column(name); columns[i] == nil {
+			columns[i] = &sources.TextColumn{Values: []string{""}, Codes: make([]uint32, t.N)}
+		}
+	}
+	value := func(c, row int) string { return columns[c].Values[columns[c].Codes[row]] }
+	type key [8]uint32
+	at := map[key]*tabled{}
+	for i := range t.N {
+		when := t.Start.Add(t.Time[i])
+		if when.Before(from) || when.After(to) {
+			continue
+		}
+		var k key
+		for c := range columns {
+			if k[c] = columns[c].Codes[i]; c == 2 && k[c] != 0 {
+				break
+			}
+		}
+		s := at[k]
+		if s == nil {
+			if len(at) >= mostSides {
+				return nil, 0, true
+			}
+			s = &tabled{stage: value(0, i), first: t.Time[i], last: t.Time[i]}
+			s.Environment, s.Manifest, s.Versions = value(1, i), value(2, i), map[sources.Component]string{}
+			at[k] = s
+			list = append(list, s)
+		}
+		for c, name := range sources.Components {
+			if v := value(3+c, i); v != "" && s.Versions[name] == "" {
+				s.Versions[name] = v
+			}
+		}
+		s.rows = append(s.rows, i)
+		s.first, s.last, newest = min(s.first, t.Time[i]), max(s.last, t.Time[i]), max(newest, t.Time[i])
+		if to.Sub(when) < recent {
+			s.newest++
+		}
+	}
+	return list, newest, false
+}
+
+// joined adds sides that say less to one that says the same and more: a request that was turned
+// away early knows not all versions.
+func joined(list []*tabled) []*tabled {
+	slices.SortStableFunc(list, func(a, b *tabled) int { return len(b.rows) - len(a.rows) })
+	var out []*tabled
+	for _, s := range list {
+		i := slices.IndexFunc(out, func(o *tabled) bool { return s.within(o) })
+		if i < 0 {
+			out = append(out, s)
+			continue
+		}
+		o := out[i]
+		o.rows = append(o.rows, s.rows...)
+		o.first, o.last, o.newest = min(o.first, s.first), max(o.last, s.last), o.newest+s.newest
+	}
+	return out
+}
+
+// within tells whether all that a side says of itself another says too.
+func (s *tabled) within(o *tabled) bool {
+	says := func(a, b string) bool { return a == "" || a == b }
+	if s.stage != o.stage || !says(s.Environment, o.Environment) || !says(s.Manifest, o.Manifest) {
+		return false
+	}
+	for c, v := range s.Versions {
+		if !says(v, o.Versions[c]) {
+			return false
+		}
+	}
+	return true
 }
 
 // nameByVersion gives sides without a stage of their own the name of what tells them apart.

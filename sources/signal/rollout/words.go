@@ -114,7 +114,7 @@ func names(list []*Outcome) string {
 func needed(n int) string {
 	switch {
 	case n < 0:
-		return "; it wavers too much for any number of requests to tell"
+		return "; more requests alone will not tell"
 	case n > 0:
 		return "; about " + count(float64(n)) + " more requests"
 	}
@@ -176,7 +176,7 @@ func (o *Outcome) Cells() []string {
 	switch {
 	case o.State == NoWorse || o.State == Worse:
 	case o.Needs < 0:
-		row[6] = "cannot tell"
+		row[6] = "will not tell"
 	case o.Needs > 0:
 		row[6] = "~" + count(float64(o.Needs)) + " more"
 	}
