@@ -51,7 +51,7 @@ func (a *App) compared(ctx context.Context, service string, r *sources.Request) 
 			own[c] = v
 		}
 	}
-	marks := a.marks(ctx, service, r.Time)
+	marks := a.marks(ctx, service)
 	if len(t.Changes) == 0 {
 		if len(marks) > 0 {
 			return a.marked(r, marks, maps.Clone(own), own, t.Changes, answer)
@@ -112,9 +112,9 @@ func (a *App) marked(r *sources.Request, marks map[sources.Component]string, pas
 	return &sources.Manifest{Environment: r.Environment, Versions: past}, diff(past, own, changes), answer
 }
 
-// marks are the versions that people marked good before a time, the newest mark of each
-// component. Without a journal there are none.
-func (a *App) marks(ctx context.Context, service string, before time.Time) map[sources.Component]string {
+// marks are the versions that people marked good, the newest mark of each component,
+// whenever it was made. Without a journal there are none.
+func (a *App) marks(ctx context.Context, service string) map[sources.Component]string {
 	j, err := a.ReadJournal()
 	if err != nil {
 		return nil
@@ -127,7 +127,7 @@ func (a *App) marks(ctx context.Context, service string, before time.Time) map[s
 	out := map[sources.Component]string{}
 	for _, e := range slices.Backward(entries) { // oldest first
 		var d pin.GoodMarked
-		if e.At.After(before) || e.Environment != a.cfg.Services[service].Environment || json.Unmarshal(e.Data, &d) != nil || d.Rehearsal || out[d.Component] != "" {
+		if e.Environment != a.cfg.Services[service].Environment || json.Unmarshal(e.Data, &d) != nil || d.Rehearsal || out[d.Component] != "" {
 			continue
 		}
 		out[d.Component] = d.Version

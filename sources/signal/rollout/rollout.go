@@ -156,6 +156,8 @@ func (c *Comparison) decide() {
 	worse := c.named(Worse)
 	short := c.Minutes < int(LeastTime/time.Minute)
 	switch {
+	case len(c.Outcomes) == 0 && len(c.Doubts) > 0:
+		c.Verdict, c.Why = Hold, c.Doubts[0]
 	case c.Candidate.Requests == 0 && c.Minutes == 0:
 		c.Verdict, c.Why = Hold, c.Candidate.Name+" has had no requests: nothing can be told"
 		c.Needs = c.needs()
