@@ -1,6 +1,9 @@
 package sources
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Component is what can change and be rolled back independently.
 type Component string
@@ -12,6 +15,13 @@ const (
 	Tools  Component = "tools"
 	Index  Component = "index"
 	Policy Component = "policy"
+)
+
+// What a change can be of that is no version: From and To of a feature are "rerank on" and
+// "rerank off", those of a fallback the models.
+const (
+	Feature  Component = "feature"
+	Fallback Component = "fallback"
 )
 
 // Components lists the components in the order in which they are always shown.
@@ -35,6 +45,10 @@ type Change struct {
 	Silent   bool   `json:"silent,omitempty"`
 	Stage    string `json:"stage,omitempty"`
 	Manifest string `json:"manifest,omitempty"` // the manifest after the change
-	Source   string `json:"source"`             // "prometheus" or "requests"
+	Source   string `json:"source"`             // "prometheus", "requests" or "folder"
 	Evidence string `json:"evidence,omitempty"` // "412 of 430 requests served by gpt-4.1-2026-10"
+	Doubt    string `json:"doubt,omitempty"`    // why it may not be so, or not then
 }
+
+// OfVersion tells whether a component's version moved, rather than a switch.
+func (c *Change) OfVersion() bool { return slices.Contains(Components[:], c.Component) }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -29,7 +30,30 @@ type RowVersions interface {
 type Timeline struct {
 	Changes []sources.Change // oldest first
 	Live    sources.Manifest // at the end of the range; zero when nobody says
+	Stages  []Stage          // that run at the end of the range as far as metrics say, what is live first
+	// Beside are the components of which requests ran two versions in the same minutes, lately.
+	Beside []sources.Component
+	// Doubts say where sources contradict each other or themselves, a sentence each.
+	Doubts  []string
+	Aliases []Alias
 	Facts   sources.Facts
+}
+
+// Stage is what runs in one rollout stage.
+type Stage struct {
+	sources.Manifest
+	Since  time.Time // zero when it was there before the range
+	Claims int       // manifests that are there in this stage; more than one is a deployment, or a contradiction
+}
+
+// Alias is a model that is live under a name which names no snapshot, so that what
+// answers can move without anybody's doing.
+type Alias struct {
+	Model string `json:"model"`
+	// Requests of the range that it served, of Of; both zero when only metrics tell of it.
+	Requests int    `json:"requests"`
+	Of       int    `json:"of"`
+	Source   string `json:"source"`
 }
 
 // Reader reads timelines. It is safe for concurrent use.
@@ -38,6 +62,8 @@ type Reader struct {
 	rows   RowVersions
 	scopes map[string]string
 	fine   Prom // not stitched: for single looks at a short range
+
+	folders map[string]*folder // by service
 
 	mu      sync.Mutex
 	starts  map[startKey]time.Time
@@ -63,6 +89,8 @@ type counts struct {
 const (
 	// Changes of the same kind from two sources closer than this are one change.
 	sameChange = 5 * time.Minute
+	// What a folder says is deployed some time after it was written there.
+	deploying = 30 * time.Minute
 	// Request rows are counted no finer than this: a version that is dominant for less is noise.
 	rowStep = time.Minute
 	// Rows that arrive later than this after their time are counted only by those who look for the first time.
@@ -72,9 +100,16 @@ const (
 	maxStitched = 64
 )
 
+// WithFolder also reads a service's manifests from a folder; clean makes outside text safe.
+// It is called before the reader is used.
+func (r *Reader) WithFolder(service, dir string, clock sources.Clock, clean func(string) string) *Reader {
+	r.folders[service] = newFolder(dir, clock, clean)
+	return r
+}
+
 // New returns a reader. Either source may be nil; scopes hold the PromQL matchers of each service.
 func New(prom Prom, rows RowVersions, scopes map[string]string) *Reader {
-	r := &Reader{rows: rows, scopes: scopes, fine: prom, starts: map[startKey]time.Time{}, counted: map[countKey]counts{}}
+	r := &Reader{rows: rows, scopes: scopes, fine: prom, folders: map[string]*folder{}, starts: map[startKey]time.Time{}, counted: map[countKey]counts{}}
 	if prom != nil {
 		r.prom = stitch.New(prom, maxStitched)
 	}
@@ -93,7 +128,8 @@ func (r *Reader) Read(ctx context.Context, service string, since, until time.Tim
 	if r.prom == nil {
 		out.Facts.Source = "requests"
 	}
-	var fromProm, fromRows []sources.Change
+	var fromProm, fromRows, fromFolder []sources.Change
+	var told, seenLive sources.Manifest // by metrics; by rows
 	if r.prom != nil {
 		m, err := r.metrics(ctx, service, since, until, step)
 		out.Facts = m.facts
@@ -101,7 +137,9 @@ func (r *Reader) Read(ctx context.Context, service string, since, until time.Tim
 			errs = append(errs, err)
 		} else {
 			seen++
-			fromProm, out.Live = m.changes, m.live
+			fromProm, out.Live, out.Stages, out.Doubts = m.changes, m.live, m.stages, m.doubts
+			told = m.live
+			told.Versions = maps.Clone(m.live.Versions)
 		}
 	}
 	if r.rows != nil {
@@ -110,10 +148,22 @@ func (r *Reader) Read(ctx context.Context, service string, since, until time.Tim
 			errs = append(errs, fmt.Errorf("request rows: %w", err))
 		} else {
 			seen++
-			var live sources.Manifest
-			fromRows, live = rowChanges(rows, max(step, rowStep))
-			out.Live = complete(out.Live, live)
+			fromRows, seenLive = rowChanges(rows, max(step, rowStep))
+			out.Live = complete(out.Live, seenLive)
+			out.Aliases = aliases(rows)
 		}
+		lately, err := r.versions(ctx, service, until.Add(-besideSpan), until, rowStep)
+		if err == nil {
+			out.Beside = beside(lately, until)
+		}
+	}
+	if folder := r.folders[service]; folder != nil {
+		f := folder.read(ctx, service, since, until)
+		seen++
+		fromFolder = f.changes
+		out.Doubts = append(out.Doubts, f.doubts...)
+		out.Doubts = append(out.Doubts, disagree(f.live, out.Live, out.Facts.Source)...)
+		out.Live = complete(out.Live, f.live)
 	}
 	if err := ctx.Err(); err != nil {
 		return Timeline{}, err
@@ -125,7 +175,10 @@ func (r *Reader) Read(ctx context.Context, service string, since, until time.Tim
 		out.Facts.Partial = "changes may be missing: " + err.Error()
 	}
 	out.Changes = merge(fromProm, fromRows, max(sameChange, 2*step))
+	out.Changes = merge(out.Changes, fromFolder, max(deploying, 2*step))
+	out.Doubts = append(out.Doubts, unlike(told, seenLive, out.Changes, until, max(sameChange, 2*step))...)
 	out.Changes = slices.DeleteFunc(out.Changes, func(c sources.Change) bool { return c.At.Before(since) || c.At.After(until) })
+	out.Aliases = withLive(out.Aliases, &out.Live)
 	return out, nil
 }
 
@@ -133,6 +186,7 @@ func (r *Reader) Read(ctx context.Context, service string, since, until time.Tim
 func (r *Reader) Changes(ctx context.Context, service string, since, until time.Time, step time.Duration) ([]sources.Change, sources.Facts, error) {
 	t, err := r.Read(ctx, service, since, until, step)
 	t.Facts.Shown, t.Facts.Total = len(t.Changes), len(t.Changes)
+	t.Facts.Warnings = append(slices.Clip(t.Facts.Warnings), t.Doubts...)
 	return t.Changes, t.Facts, err
 }
 
@@ -211,13 +265,25 @@ func complete(a, b sources.Manifest) sources.Manifest {
 // the time, which it knows better; evidence is kept from both.
 func merge(first, second []sources.Change, within time.Duration) []sources.Change {
 	out := slices.Clone(first)
+	joined := map[int]bool{}
 	for _, b := range second {
-		i := slices.IndexFunc(out, func(a sources.Change) bool {
-			return a.Component == b.Component && a.From == b.From && a.To == b.To && a.Silent == b.Silent && a.At.Sub(b.At).Abs() <= within
-		})
+		i := -1
+		for j := range first { // the nearest of those that it may be
+			a := &first[j]
+			if joined[j] || a.Component != b.Component || a.From != b.From || a.To != b.To || a.Silent != b.Silent || !sameStage(a.Stage, b.Stage) {
+				continue
+			}
+			if d := a.At.Sub(b.At).Abs(); d <= within && (i < 0 || d < first[i].At.Sub(b.At).Abs()) {
+				i = j
+			}
+		}
 		if i < 0 {
 			out = append(out, b)
 			continue
+		}
+		joined[i] = true
+		if b.Doubt != "" && out[i].Doubt == "" && b.Source != folderSource {
+			out[i].Doubt = b.Doubt
 		}
 		if b.Evidence != "" && !strings.Contains(out[i].Evidence, b.Evidence) {
 			out[i].Evidence = strings.TrimPrefix(out[i].Evidence+"; "+b.Evidence, "; ")
@@ -225,4 +291,9 @@ func merge(first, second []sources.Change, within time.Duration) []sources.Chang
 	}
 	slices.SortStableFunc(out, func(a, b sources.Change) int { return a.At.Compare(b.At) })
 	return out
+}
+
+// sameStage tells whether two sources can mean the same rollout stage: not all of them name it.
+func sameStage(a, b string) bool {
+	return a == b || a == "" || b == "" || rank(a) < 100 && rank(b) < 100
 }

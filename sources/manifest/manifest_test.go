@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,36 @@ type lookback struct {
 	stale            bool
 	fail             error
 	asked            int
+
+	features, fallbacks []gauge
+}
+
+// gauge is a value that moves at minutes; NaN is absent.
+type gauge struct {
+	labels map[string]string
+	values [][2]float64 // from minute, value
+}
+
+func (l *lookback) gauge(list []gauge, start, end time.Time, step time.Duration) []sources.Series {
+	var out []sources.Series
+	for _, g := range list {
+		s := sources.Series{Labels: g.labels}
+		for t := start; !t.After(end); t = t.Add(step) {
+			v := math.NaN()
+			for _, x := range g.values {
+				if !t.Before(minute(x[0])) {
+					v = x[1]
+				}
+			}
+			if !math.IsNaN(v) {
+				s.Points = append(s.Points, sources.Point{T: t, V: v})
+			}
+		}
+		if len(s.Points) > 0 {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 func (l *lookback) Range(_ context.Context, expr string, start, end time.Time, step time.Duration) ([]sources.Series, sources.Facts, error) {
@@ -41,8 +72,13 @@ func (l *lookback) Range(_ context.Context, expr string, start, end time.Time, s
 		return nil, sources.Facts{}, fmt.Errorf("not scoped: %s", expr)
 	}
 	list := l.deployed
-	if strings.Contains(expr, "served_model") {
+	switch {
+	case strings.Contains(expr, "served_model"):
 		list = l.served
+	case strings.Contains(expr, "feature_disabled"):
+		return l.gauge(l.features, start, end, step), sources.Facts{Source: "prometheus"}, nil
+	case strings.Contains(expr, "fallback_total"):
+		return l.gauge(l.fallbacks, start, end, step), sources.Facts{Source: "prometheus"}, nil
 	}
 	var out []sources.Series
 	for _, in := range list {
@@ -255,7 +291,7 @@ func TestARefreshLooksForAStartOnlyOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if p.asked != 3 { // deployed, served, one closer look
+	if p.asked != 5 { // deployed, served, features, fallbacks, one closer look
 		t.Errorf("%d queries", p.asked)
 	}
 }

@@ -3,6 +3,7 @@ package manifest
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -16,15 +17,22 @@ import (
 // ended keeps answering for five minutes, but its sample time stands still.
 const (
 	deployed = `max by (prompt, model, tools, index, policy, manifest, stage, environment) (timestamp(llmops_deployment_info{$scope}))`
-	served   = `max by (model, served) (timestamp(llmops_served_model_info{$scope}))`
+	served   = `max by (model, served, fingerprint) (timestamp(llmops_served_model_info{$scope}))`
 )
 
 // Queries returns the PromQL that a timeline needs.
 func Queries(scope string) []string {
-	return []string{scoped(deployed, scope), scoped(served, scope)}
+	return []string{scoped(deployed, scope), scoped(served, scope), scoped(disabled, scope), scoped(fallen, scope)}
 }
 
 func scoped(expr, scope string) string { return strings.ReplaceAll(expr, "$scope", scope) }
+
+// maxLabelSets is far above any history of deployments in one range.
+const maxLabelSets = 2000
+
+func exploded(metric string, n int) string {
+	return fmt.Sprintf("%s has %d label sets: one of its labels holds something else than versions; what it says is left out", metric, n)
+}
 
 // apart is how much older a series' newest sample may be than the newest of all
 // before the series counts as ended: one slow scrape, and a bit.
@@ -36,6 +44,8 @@ const tailStep = 30 * time.Second
 type metricTimeline struct {
 	changes []sources.Change
 	live    sources.Manifest
+	stages  []Stage
+	doubts  []string
 	facts   sources.Facts
 }
 
@@ -53,9 +63,15 @@ func (r *Reader) metrics(ctx context.Context, service string, since, until time.
 			return r.start(ctx, service, expr, s, before, after, &budget)
 		}
 	}
+	if len(series) > maxLabelSets {
+		out.doubts = append(out.doubts, exploded("llmops_deployment_info", len(series)))
+		series = nil
+	}
 	stages := tracks(series, "stage", look(expr))
 	out.changes = deploymentChanges(stages)
 	out.live = liveManifest(stages)
+	out.stages = stagesOf(stages)
+	out.doubts = append(out.doubts, contradictions(stages, until, &out.live)...)
 
 	expr = scoped(served, r.scopes[service])
 	series, facts, err = r.series(ctx, expr, since, until, step)
@@ -63,7 +79,26 @@ func (r *Reader) metrics(ctx context.Context, service string, since, until time.
 		return out, err
 	}
 	out.facts.Warnings = append(slices.Clip(out.facts.Warnings), facts.Warnings...)
+	if len(series) > maxLabelSets {
+		out.doubts = append(out.doubts, exploded("llmops_served_model_info", len(series)))
+		series = nil
+	}
 	out.changes = append(out.changes, silentChanges(tracks(series, "model", look(expr)), out.changes)...)
+	for _, read := range []func() ([]sources.Change, string, error){
+		func() ([]sources.Change, string, error) { return r.features(ctx, service, since, until, step) },
+		func() ([]sources.Change, string, error) { return r.fallbacks(ctx, service, since, until, step) },
+	} {
+		found, doubt, err := read()
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return out, ctx.Err()
+		case err != nil:
+			out.facts.Partial = "features and fallbacks may be missing: " + err.Error()
+		case doubt != "":
+			out.doubts = append(out.doubts, doubt)
+		}
+		out.changes = append(out.changes, found...)
+	}
 	slices.SortStableFunc(out.changes, func(a, b sources.Change) int { return a.At.Compare(b.At) })
 	return out, nil
 }
@@ -117,6 +152,14 @@ type track struct {
 	name   string
 	phases []phase
 	ended  time.Time // last sample, when nothing of the track is there at the end
+	claims []claim   // all that are there at the end, newest first
+}
+
+// claim is one label set that is there at the end.
+type claim struct {
+	labels map[string]string
+	since  time.Time
+	known  bool // since was seen, rather than the range beginning with it
 }
 
 // tracks groups the series by a label and says which one was current when: of
@@ -128,6 +171,7 @@ func tracks(series []sources.Series, by string, look refine) []track {
 		start   time.Time // first sample of the present stretch
 		sample  time.Time // newest sample
 		present bool
+		known   bool // start was seen
 	}
 	groups := map[string][]*state{}
 	var all []*state
@@ -188,7 +232,7 @@ func tracks(series []sources.Series, by string, look refine) []track {
 			was := s.present
 			s.present = answered[s] && newest.Sub(s.sample) < gone
 			if s.present && !was && i > 0 {
-				s.start = look(s.Series, before, s.sample)
+				s.start, s.known = look(s.Series, before, s.sample), true
 			}
 		}
 		for g, n := range names {
@@ -219,6 +263,14 @@ func tracks(series []sources.Series, by string, look refine) []track {
 			out[g].phases = append(out[g].phases, phase{at: when, known: i > 0, labels: best.Labels})
 		}
 	}
+	for g, n := range names {
+		for _, s := range groups[n] {
+			if s.present {
+				out[g].claims = append(out[g].claims, claim{s.Labels, s.start, s.known})
+			}
+		}
+		slices.SortStableFunc(out[g].claims, func(a, b claim) int { return b.since.Compare(a.since) })
+	}
 	return out
 }
 
@@ -229,8 +281,9 @@ func later(a, b, sampleA, sampleB time.Time) bool {
 	return sampleA.After(sampleB)
 }
 
+// at is the time of the sample behind a point. A sample of the future is one of a clock that is off.
 func at(p sources.Point) time.Time {
-	if math.IsNaN(p.V) || math.IsInf(p.V, 0) {
+	if math.IsNaN(p.V) || p.V < 0 || p.V*1000 > float64(p.T.UnixMilli()) {
 		return p.T
 	}
 	return time.UnixMilli(int64(p.V * 1000)).UTC()
@@ -374,10 +427,18 @@ func silentChanges(models []track, deployed []sources.Change) []sources.Change {
 			if pinMoved {
 				continue
 			}
-			out = append(out, sources.Change{
+			c := sources.Change{
 				At: p.at, Component: sources.Model, From: m.phases[j-1].labels["served"], To: p.labels["served"],
 				Silent: true, Source: "prometheus", Evidence: "pin still " + m.name,
-			})
+			}
+			if c.From == c.To {
+				if len(m.claims) > 1 {
+					continue // a provider that answers from several systems at once
+				}
+				c.From, c.To = m.phases[j-1].labels["fingerprint"], p.labels["fingerprint"]
+				c.Evidence += ", served name still " + p.labels["served"] + "; the system fingerprint moved"
+			}
+			out = append(out, c)
 		}
 	}
 	return out
@@ -388,14 +449,73 @@ func liveManifest(stages []track) sources.Manifest {
 		if len(st.phases) == 0 || !st.ended.IsZero() {
 			continue
 		}
-		l := st.phases[len(st.phases)-1].labels
-		m := sources.Manifest{ID: l["manifest"], Environment: l["environment"], Stage: l["stage"], Versions: map[sources.Component]string{}}
-		for _, c := range sources.Components {
-			if v := l[string(c)]; v != "" {
-				m.Versions[c] = v
-			}
-		}
-		return m
+		return manifestOf(st.phases[len(st.phases)-1].labels)
 	}
 	return sources.Manifest{}
 }
+
+func manifestOf(l map[string]string) sources.Manifest {
+	m := sources.Manifest{ID: l["manifest"], Environment: l["environment"], Stage: l["stage"], Versions: map[sources.Component]string{}}
+	for _, c := range sources.Components {
+		if v := l[string(c)]; v != "" {
+			m.Versions[c] = v
+		}
+	}
+	return m
+}
+
+// stagesOf are the manifests that run at the end, what is live first.
+func stagesOf(stages []track) []Stage {
+	var out []Stage
+	for _, st := range stages {
+		if len(st.claims) == 0 || len(st.phases) == 0 {
+			continue
+		}
+		p := st.phases[len(st.phases)-1]
+		s := Stage{Manifest: manifestOf(p.labels), Claims: len(st.claims)}
+		if p.known {
+			s.Since = p.at
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// rolling is how long two manifests may be there in one stage: while one takes the other's place.
+const rolling = 5 * time.Minute
+
+// contradictions names the stages that two manifests have claimed for longer than a
+// deployment takes. What they do not agree on is not known to be live.
+func contradictions(stages []track, until time.Time, live *sources.Manifest) []string {
+	var out []string
+	for i, st := range stages {
+		if len(st.claims) < 2 || until.Sub(st.claims[0].since) < rolling {
+			continue
+		}
+		a, b := manifestOf(st.claims[0].labels), manifestOf(st.claims[1].labels)
+		var differ []string
+		for _, c := range sources.Components {
+			if a.Versions[c] == b.Versions[c] {
+				continue
+			}
+			differ = append(differ, fmt.Sprintf("%s %s and %s", c, or(a.Versions[c]), or(b.Versions[c])))
+			if i == 0 {
+				delete(live.Versions, c)
+			}
+		}
+		if i == 0 {
+			live.ID = ""
+		}
+		if len(differ) == 0 {
+			differ = append(differ, fmt.Sprintf("%s and %s", or(a.ID), or(b.ID)))
+		}
+		stage := ""
+		if st.name != "" {
+			stage = " in stage " + st.name
+		}
+		out = append(out, fmt.Sprintf("%d manifests at one time%s: %s", len(st.claims), stage, strings.Join(differ, ", ")))
+	}
+	return out
+}
+
+func or(s string) string { return cmp.Or(s, "(none)") }

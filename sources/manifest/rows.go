@@ -64,6 +64,52 @@ func silentRows(list []sources.VersionCount, step time.Duration) []sources.Chang
 			m.Component, m.Silent = sources.Model, true
 			out = append(out, m)
 		}
+		byServed := map[string][]sources.VersionCount{}
+		for _, c := range byPin[pin] {
+			if c.Fingerprint != "" {
+				byServed[c.Served] = append(byServed[c.Served], c)
+			}
+		}
+		for _, served := range slices.Sorted(maps.Keys(byServed)) {
+			out = append(out, fingerprints(byServed[served], served, step)...)
+		}
+	}
+	return out
+}
+
+// strays is the share of requests that a fingerprint may have on the wrong side of its change.
+const strays = 0.1
+
+// fingerprints are silent changes behind a served name that stayed. A provider may
+// answer from several systems at once, so that a fingerprint counts as new only if it was
+// not there before, and as gone only if it is not there after.
+func fingerprints(list []sources.VersionCount, served string, step time.Duration) []sources.Change {
+	moved, _ := shifts(list, func(c sources.VersionCount) string { return c.Fingerprint }, step)
+	var out []sources.Change
+	for _, m := range moved {
+		var before, after [3]int // all, with the old fingerprint, with the new one
+		for _, c := range list {
+			side := &before
+			switch {
+			case !c.Start.Before(m.At.Add(step)):
+				side = &after
+			case !c.Start.Before(m.At):
+				continue // the bucket in which it moved
+			}
+			side[0] += c.N
+			switch c.Fingerprint {
+			case m.From:
+				side[1] += c.N
+			case m.To:
+				side[2] += c.N
+			}
+		}
+		if float64(before[2]) > strays*float64(before[0]) || float64(after[1]) > strays*float64(after[0]) {
+			continue
+		}
+		m.Component, m.Silent = sources.Model, true
+		m.Evidence = fmt.Sprintf("system fingerprint moved, served name still %s: %s", served, m.Evidence)
+		out = append(out, m)
 	}
 	return out
 }

@@ -84,6 +84,7 @@ type Evaluator struct {
 	rows     *rowCache
 	spans    spanCache
 	explain  explained
+	rollouts rollouts
 
 	mu      sync.Mutex
 	exposed map[string]*exposure
@@ -174,6 +175,9 @@ func (e *Evaluator) Snapshot(ctx context.Context, service string, view sources.V
 	if e.deps.Changes != nil {
 		wg.Go(func() {
 			timeline, timelineErr = e.deps.Changes.Read(ctx, service, r.start.Add(-beforeRange), r.now, r.step)
+			if timelineErr == nil {
+				snap.Rollout = r.rollout(ctx, &timeline)
+			}
 		})
 	}
 	r.readAll(ctx, first, snap.Readings)
@@ -194,7 +198,7 @@ func (e *Evaluator) Snapshot(ctx context.Context, service string, view sources.V
 			return nil, err
 		}
 	}
-	snap.Changes, snap.Live = timeline.Changes, timeline.Live
+	snap.Changes, snap.Live, snap.Doubts, snap.Aliases = timeline.Changes, timeline.Live, timeline.Doubts, timeline.Aliases
 	if snap.Changes == nil {
 		snap.Changes = []sources.Change{}
 	}
@@ -202,7 +206,9 @@ func (e *Evaluator) Snapshot(ctx context.Context, service string, view sources.V
 		snap.Health = e.deps.Health()
 	}
 	snap.Suspects = r.explainWorst(ctx, snap)
-	snap.Line = lineOf(snap, r.svc, e.deps.Changes != nil && timelineErr == nil)
+	told := *snap
+	told.Changes = causes(snap.Changes, snap.Readings)
+	snap.Line = lineOf(&told, r.svc, e.deps.Changes != nil && timelineErr == nil)
 	if timelineErr != nil {
 		e.deps.Log.Warn("changes could not be read", "service", service, "error", timelineErr)
 	}

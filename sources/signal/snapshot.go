@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"rollcall/sources"
+	"rollcall/sources/manifest"
+	"rollcall/sources/signal/rollout"
 	"rollcall/sources/signal/suspect"
 )
 
@@ -17,6 +19,9 @@ type Snapshot struct {
 	Readings []sources.Reading `json:"signals"`   // in catalogue order, every signal, always
 	Changes  []sources.Change  `json:"changes"`   // oldest first, within the view's range and the hour before
 	Live     sources.Manifest  `json:"manifest"`  // live at At, as far as known
+	Rollout  *rollout.Report   `json:"-"`         // versions that run at the same time; nil when only one does
+	Doubts   []string          `json:"-"`         // where what is live is contradicted, a sentence each
+	Aliases  []manifest.Alias  `json:"-"`         // live models under names that say no snapshot
 	Suspects *Explanation      `json:"-"`         // of what the line names first; nil when nothing is bad or it is not known
 	Line     Line              `json:"-"`
 	Health   []sources.Health  `json:"sources"`

@@ -344,7 +344,8 @@ func (b *builder) took(name string) (string, bool) {
 // likeliest is the newest change that came before it began.
 func (b *builder) likeliest() string {
 	for i := len(b.r.Changes) - 1; i >= 0; i-- {
-		if c := &b.r.Changes[i]; c.BeforeS.OK && c.BeforeS.V >= 0 {
+		// That another model answers for one is a consequence.
+		if c := &b.r.Changes[i]; c.BeforeS.OK && c.BeforeS.V >= 0 && c.Component != sources.Fallback {
 			return fmt.Sprintf("%s at %s, %s earlier", changeWords(c.Change), stamp(c.At), seconds(c.BeforeS.V))
 		}
 	}

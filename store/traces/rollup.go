@@ -303,6 +303,7 @@ func (s *Store) Versions(ctx context.Context, service string, since, until time.
 		n               int64
 		c               sources.Component
 		version, served string
+		print           string
 	}
 	sums := map[key]int{}
 	var facts sources.Facts
@@ -316,7 +317,7 @@ func (s *Store) Versions(ctx context.Context, service string, since, until time.
 		w.add("time>=? AND time<?", since.UnixNano(), until.UnixNano())
 		w.is("service", service)
 		// One pass over the rows; there are few combinations of versions at a time.
-		q := fmt.Sprintf("SELECT (time-%d)/%d AS n,prompt,model,tools,idx,policy,model_served,count(*) FROM requests%s GROUP BY n,prompt,model,tools,idx,policy,model_served",
+		q := fmt.Sprintf("SELECT (time-%d)/%d AS n,prompt,model,tools,idx,policy,model_served,fingerprint,count(*) FROM requests%s GROUP BY n,prompt,model,tools,idx,policy,model_served,fingerprint",
 			since.UnixNano(), int64(step), w)
 		rows, err := db.QueryContext(ctx, q, w.args...)
 		if err != nil {
@@ -325,15 +326,15 @@ func (s *Store) Versions(ctx context.Context, service string, since, until time.
 		err = walk(rows, func() error {
 			var n int64
 			var v [len(sources.Components)]string
-			var served string
+			var served, print string
 			var count int
-			if err := rows.Scan(&n, &v[0], &v[1], &v[2], &v[3], &v[4], &served, &count); err != nil {
+			if err := rows.Scan(&n, &v[0], &v[1], &v[2], &v[3], &v[4], &served, &print, &count); err != nil {
 				return err
 			}
 			for i, c := range sources.Components {
 				k := key{n: n, c: c, version: v[i]}
 				if c == sources.Model {
-					k.served = served
+					k.served, k.print = served, print
 				}
 				if k.version != "" || k.served != "" {
 					part[k] += count
@@ -355,7 +356,7 @@ func (s *Store) Versions(ctx context.Context, service string, since, until time.
 	out := make([]sources.VersionCount, 0, len(sums))
 	for k, n := range sums {
 		out = append(out, sources.VersionCount{
-			Start: since.Add(time.Duration(k.n) * step), Component: k.c, Version: k.version, Served: k.served, N: n,
+			Start: since.Add(time.Duration(k.n) * step), Component: k.c, Version: k.version, Served: k.served, Fingerprint: k.print, N: n,
 		})
 	}
 	rank := map[sources.Component]int{}
@@ -371,8 +372,10 @@ func (s *Store) Versions(ctx context.Context, service string, since, until time.
 			return rank[a.Component] < rank[b.Component]
 		case a.Version != b.Version:
 			return a.Version < b.Version
+		case a.Served != b.Served:
+			return a.Served < b.Served
 		}
-		return a.Served < b.Served
+		return a.Fingerprint < b.Fingerprint
 	})
 	return out, nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"charm.land/bubbles/v2/key"
@@ -24,6 +25,9 @@ type Pane struct {
 	answered bool
 	list     kit.List
 
+	comparing bool // versions that run at the same time, in full
+	top       int  // first line of that on the screen
+
 	service string
 	view    sources.View
 	gen     int
@@ -38,13 +42,22 @@ func New() pane.Pane { return &Pane{} }
 func (p *Pane) ID() pane.ID { return pane.Changes }
 
 // Title names the pane.
-func (p *Pane) Title(pane.Context) string { return "Changes" }
+func (p *Pane) Title(pane.Context) string {
+	if p.comparing {
+		return "Changes: versions that run at the same time"
+	}
+	return "Changes"
+}
 
 // Capturing is always false: nothing is typed here.
 func (p *Pane) Capturing() bool { return false }
 
-// Back has nothing to close.
-func (p *Pane) Back(pane.Context) bool { return false }
+// Back closes the comparison.
+func (p *Pane) Back(pane.Context) bool {
+	was := p.comparing
+	p.comparing, p.top = false, 0
+	return was
+}
 
 // Left stops what is being read.
 func (p *Pane) Left() { p.stop() }
@@ -171,16 +184,20 @@ func (p *Pane) CopyText(c pane.Context) (string, string) {
 	return string(ch.Component) + " " + ch.From + " to " + ch.To + " at " + ch.At.UTC().Format(time.RFC3339), "change"
 }
 
-var keys = struct{ open, around, home, move key.Binding }{
-	open:   key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "requests of this version")),
-	around: key.NewBinding(key.WithKeys("a"), key.WithHelp("a", "set the time around it")),
-	home:   key.NewBinding(key.WithKeys("home"), key.WithHelp("home", "newest")),
-	move:   key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "move")),
+var keys = struct{ open, around, compare, home, move key.Binding }{
+	open:    key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "requests of this version")),
+	around:  key.NewBinding(key.WithKeys("a"), key.WithHelp("a", "set the time around it")),
+	compare: key.NewBinding(key.WithKeys("v"), key.WithHelp("v", "compare what runs side by side")),
+	home:    key.NewBinding(key.WithKeys("home"), key.WithHelp("home", "newest")),
+	move:    key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "move")),
 }
 
 // Keys lists the keys.
 func (p *Pane) Keys() []key.Binding {
-	return []key.Binding{keys.open, keys.around, keys.home, keys.move}
+	if p.comparing {
+		return []key.Binding{keys.compare, keys.move}
+	}
+	return []key.Binding{keys.open, keys.around, keys.compare, keys.home, keys.move}
 }
 
 // Update takes keys, the mouse and answers.
@@ -189,6 +206,14 @@ func (p *Pane) Update(c pane.Context, msg tea.Msg) tea.Cmd {
 	case answer:
 		p.take(c, msg)
 	case tea.KeyPressMsg:
+		if key.Matches(msg, keys.compare) {
+			p.comparing, p.top = !p.comparing, 0
+			return nil
+		}
+		if p.comparing {
+			p.scroll(msg, c.Height)
+			return nil
+		}
 		switch {
 		case key.Matches(msg, keys.open):
 			return p.requests(c)
@@ -197,10 +222,15 @@ func (p *Pane) Update(c pane.Context, msg tea.Msg) tea.Cmd {
 		}
 		p.list.Key(msg, len(p.rows), tableHeight(c))
 	case tea.MouseWheelMsg:
+		if p.comparing {
+			p.top += kit.Wheel(msg)
+			return nil
+		}
 		p.list.Move(kit.Wheel(msg), len(p.rows), tableHeight(c))
 	case tea.MouseClickMsg:
-		i := p.list.Top + msg.Y - headLines
-		if msg.Button != tea.MouseLeft || msg.Y < headLines || msg.Y >= headLines+tableHeight(c) || i >= len(p.rows) {
+		head := headLines(c)
+		i := p.list.Top + msg.Y - head
+		if p.comparing || msg.Button != tea.MouseLeft || msg.Y < head || msg.Y >= head+tableHeight(c) || i >= len(p.rows) {
 			return nil
 		}
 		if i == p.list.Cursor {
@@ -211,6 +241,25 @@ func (p *Pane) Update(c pane.Context, msg tea.Msg) tea.Cmd {
 	return nil
 }
 
+// scroll moves the comparison; View keeps it within its lines.
+func (p *Pane) scroll(msg tea.KeyPressMsg, page int) {
+	switch msg.String() {
+	case "down", "j":
+		p.top++
+	case "up", "k":
+		p.top--
+	case "pgdown":
+		p.top += page
+	case "pgup":
+		p.top -= page
+	case "home":
+		p.top = 0
+	case "end":
+		p.top = 1 << 20
+	}
+	p.top = max(0, p.top)
+}
+
 // requests opens the requests that ran what the change brought.
 func (p *Pane) requests(pane.Context) tea.Cmd {
 	ch := p.current()
@@ -218,10 +267,18 @@ func (p *Pane) requests(pane.Context) tea.Cmd {
 		return nil
 	}
 	f := sources.RequestFilter{}
-	if ch.Silent {
+	switch {
+	case ch.Component == sources.Fallback:
+		f.Where = []sources.Attribute{{Name: "fallback", Value: ch.From + "→" + ch.To}}
+	case !ch.OfVersion():
+		// No row says which features were on: those from then on.
+		f.Since = ch.At
+	case ch.Silent && strings.Contains(ch.Evidence, "system fingerprint moved"):
+		f.Where = []sources.Attribute{{Name: "model_fingerprint", Value: ch.To}}
+	case ch.Silent:
 		// The version did not move: only what the provider served tells the requests apart.
 		f.Served = ch.To
-	} else {
+	default:
 		f.Versions = map[sources.Component]string{ch.Component: ch.To}
 	}
 	return func() tea.Msg { return pane.OpenMsg{ID: pane.Requests, Arg: f} }

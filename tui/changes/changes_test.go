@@ -11,6 +11,9 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"rollcall/sources"
+	"rollcall/sources/manifest"
+	"rollcall/sources/signal/rollout"
+	"rollcall/sources/signal/stat"
 	"rollcall/tui/kit/panetest"
 	"rollcall/tui/pane"
 	"rollcall/tui/theme"
@@ -68,7 +71,7 @@ func TestEnterOpensTheRequestsOfTheVersion(t *testing.T) {
 	if text, what := p.CopyText(d.C); text != "prompt v13 to v14 at 2026-03-10T02:31:00Z" || what != "change" {
 		t.Errorf("y copies %q", text)
 	}
-	d.Send(tea.MouseClickMsg{X: 4, Y: headLines, Button: tea.MouseLeft})
+	d.Send(tea.MouseClickMsg{X: 4, Y: headLines(d.C), Button: tea.MouseLeft})
 	if p.list.Cursor != 0 {
 		t.Error("a click does not select")
 	}
@@ -157,5 +160,99 @@ func TestStatesAreSaidInWords(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// beside puts a canary into the snapshot whose candidate fails k of a hundred validations a minute.
+func beside(c *pane.Context, k float64) {
+	minutes := func(k, n float64) []stat.Count {
+		out := make([]stat.Count, 30)
+		for i := range out {
+			out[i] = stat.Count{K: k, N: n}
+		}
+		return out
+	}
+	x := rollout.Decide(&rollout.Input{
+		Kind: rollout.Canary, Newer: true, Provider: "prometheus", From: tuitest.Start.Add(-30 * time.Minute), To: tuitest.Start,
+		Candidate: rollout.Side{Name: "canary", Versions: map[sources.Component]string{sources.Prompt: "v14"}, Share: sources.N(0.1)},
+		Control:   rollout.Side{Name: "live", Versions: map[sources.Component]string{sources.Prompt: "v13"}, Share: sources.N(0.9)},
+		Counted: []rollout.Counted{
+			{ID: "errors", Name: "errors", Core: true, Tried: minutes(0, 100), Beside: minutes(4, 900)},
+			{ID: "schema_failures", Name: "schema failures", Core: true, Tried: minutes(k, 100), Beside: minutes(11, 900)},
+			{ID: "feedback", Name: "thumbs down", Tried: minutes(0.1, 1), Beside: minutes(1, 9)},
+			{ID: "latency", Name: "slow answers (over 2.1 s)", Tried: minutes(10, 100), Beside: minutes(90, 900)},
+		},
+		NotSeen: []string{"cost"},
+	})
+	c.Snapshot.Rollout = rollout.New(tuitest.Start, []rollout.Comparison{x}, nil, sources.Facts{})
+}
+
+func TestARolloutIsSaidAboveTheListAndOpensInFull(t *testing.T) {
+	d, _ := opened(t, prompt(), silent())
+	beside(&d.C, 9)
+	d.Shows("▲ Canary prompt v14: roll back, schema failures 9.0% (270/3,000) vs 1.2% (330/27,000)")
+	d.Press("v")
+	for _, s := range []string{"canary 3,000 requests, 10% of the traffic now", "worse", "not counted by version: cost", "too little"} {
+		d.Shows(s)
+	}
+	d.Golden("changes-compared")
+	d.Press("down", "down", "end", "home")
+	if !d.Pane.(*Pane).Back(d.C) {
+		t.Error("esc does not close the comparison")
+	}
+	d.Shows("silent")
+	d.Press("v", "v")
+	d.Shows("silent")
+}
+
+func TestComparisonsFitEveryScreen(t *testing.T) {
+	for _, s := range panetest.Sizes {
+		d := panetest.New(t, New(), s.W, s.H)
+		beside(&d.C, 1)
+		d.Do(d.Pane.Open(d.C, nil))
+		d.Shows("Canary prompt v14: ")
+		d.Shows("2 changes")
+		d.Golden("changes-rollout-" + s.Name)
+		d.Press("v")
+		d.Golden("changes-compared-" + s.Name)
+	}
+}
+
+func TestContradictionsAndAliasesStandAboveTheList(t *testing.T) {
+	d, p := opened(t, prompt(), silent())
+	d.C.Snapshot.Doubts = []string{"2 manifests at one time in stage live: prompt v14 and v13", "another\x1b[2J", "a third"}
+	d.C.Snapshot.Aliases = []manifest.Alias{{Model: "gpt-4.1", Requests: 412, Of: 430}}
+	d.Shows("Doubt: 2 manifests at one time in stage live")
+	d.Shows("and 2 more; v shows all")
+	d.Send(tea.MouseClickMsg{X: 4, Y: headLines(d.C) + 1, Button: tea.MouseLeft})
+	if p.list.Cursor != 1 {
+		t.Errorf("a click below the notices selects row %d", p.list.Cursor)
+	}
+	d.Press("v")
+	for _, s := range []string{"nothing to compare", "a third", "Unpinned: gpt-4.1 is an alias"} {
+		d.Shows(s)
+	}
+	if strings.Contains(d.Raw(), "\x1b[2J") {
+		t.Error("a control byte reaches the terminal")
+	}
+}
+
+func TestSwitchesOpenTheRequestsThatTheyCanBeToldBy(t *testing.T) {
+	for _, tc := range []struct {
+		change sources.Change
+		want   sources.RequestFilter
+	}{
+		{sources.Change{At: tuitest.Start, Component: sources.Fallback, From: "big", To: "small"}, sources.RequestFilter{Where: []sources.Attribute{{Name: "fallback", Value: "big→small"}}}},
+		{sources.Change{At: tuitest.Start, Component: sources.Feature, From: "rerank on", To: "rerank off"}, sources.RequestFilter{Since: tuitest.Start}},
+		{
+			sources.Change{At: tuitest.Start, Component: sources.Model, From: "fp_a", To: "fp_b", Silent: true, Evidence: "system fingerprint moved, served name still m"},
+			sources.RequestFilter{Where: []sources.Attribute{{Name: "model_fingerprint", Value: "fp_b"}}},
+		},
+	} {
+		d, _ := opened(t, tc.change)
+		d.Press("enter")
+		if got := d.Asked(); !reflect.DeepEqual(got, pane.OpenMsg{ID: pane.Requests, Arg: tc.want}) {
+			t.Errorf("%s opens %+v", tc.change.Component, got)
+		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"rollcall/tui/widget"
 )
 
-// The lines above the rows; below them the selected change is said in full.
-const headLines = 2
+// headLines are above the rows: what is live, notices, the header. Below them the selected change is said in full.
+func headLines(c pane.Context) int { return 2 + len(noticeLines(c)) }
 
 // footLines are the detail of the selected change and the facts; a low screen has the facts only.
 func footLines(c pane.Context) int {
@@ -24,16 +24,20 @@ func footLines(c pane.Context) int {
 	return 1
 }
 
-func tableHeight(c pane.Context) int { return max(1, c.Height-headLines-footLines(c)) }
+func tableHeight(c pane.Context) int { return max(1, c.Height-headLines(c)-footLines(c)) }
 
 // View draws what is live, the changes, and the facts about them.
 func (p *Pane) View(c pane.Context) string {
 	if c.Width <= 0 || c.Height <= 0 {
 		return ""
 	}
+	if p.comparing {
+		return widget.Block(p.compared(c), c.Width, c.Height, c.Theme.Glyphs.Ellipsis)
+	}
 	h := tableHeight(c)
 	p.list.Clamp(len(p.rows), h)
 	lines := append(make([]string, 0, c.Height), p.live(c))
+	lines = append(lines, noticeLines(c)...)
 	if len(p.rows) > 0 {
 		cols, cells := columns(p.rows, c)
 		placed := kit.Place(cols, c.Width)
@@ -118,6 +122,7 @@ func columns(rows []sources.Change, c pane.Context) ([]kit.Column, []func(*sourc
 	})
 	add(kit.Column{Title: "manifest", Min: 8, Rank: 2}, 16, func(r *sources.Change) kit.Cell { return kit.Cell{Text: r.Manifest} })
 	add(kit.Column{Title: "source", Min: 8, Rank: 1}, 12, func(r *sources.Change) kit.Cell { return kit.Cell{Text: r.Source, Style: t.Dim} })
+	add(kit.Column{Title: "doubt", Min: 8, Rank: kit.Needed + 2}, 48, func(r *sources.Change) kit.Cell { return kit.Cell{Text: r.Doubt, Style: t.Watch} })
 	add(kit.Column{Title: "evidence", Min: 16, Rank: kit.Needed + 1}, 80, func(r *sources.Change) kit.Cell { return kit.Cell{Text: r.Evidence, Style: t.Dim} })
 	return cols, cells
 }
@@ -148,6 +153,9 @@ func (p *Pane) detail(c pane.Context, h int) []string {
 	}
 	if ch.Evidence != "" {
 		words += ": " + ch.Evidence
+	}
+	if ch.Doubt != "" {
+		words += ". Doubt: " + ch.Doubt
 	}
 	out[0] = t.Dim.Render(strings.Repeat(c.Theme.Glyphs.Border.Top, c.Width))
 	for i, l := range kit.Wrap(words, max(10, c.Width-2)) {
@@ -195,7 +203,7 @@ func (p *Pane) words(c pane.Context) []string {
 			where = "between " + kit.Minute(c, p.view.At.Add(-p.view.Range)) + " and " + kit.Minute(c, p.view.At)
 		}
 		say(t.Plain, "Nothing changed "+where+".")
-		say(t.Dim, "Press - for a longer range. Changes come from llmops_deployment_info and from the versions that requests carry.")
+		say(t.Dim, "Press - for a longer range. Changes come from llmops_deployment_info, from the versions that requests carry, and from the manifests folder where one is configured.")
 	}
 	return out
 }

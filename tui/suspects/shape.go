@@ -10,6 +10,7 @@ import (
 	"rollcall/sources/signal/suspect"
 	"rollcall/tui/kit"
 	"rollcall/tui/pane"
+	"rollcall/tui/widget"
 )
 
 // shapeLines draws one stage: its heat map over time, and beside it the histogram
@@ -35,13 +36,14 @@ func (p *Pane) shapeLines(c pane.Context) []string {
 		return lines
 	}
 	head := len(lines)
-	rows := min(len(s.Counts), max(1, c.Height-head-2))
-	// The slowest on top, as in a chart; several bins share a row where there is no room.
-	per := (len(s.Counts) + rows - 1) / rows
-	rows = (len(s.Counts) + per - 1) / per
 	label := 9
 	bar := max(8, min(40, (c.Width-label-3)/3))
 	heat := max(0, min(len(s.Heat), c.Width-label-bar-4))
+	marked := p.changeMarks(c, label+1, heat)
+	rows := min(len(s.Counts), max(1, c.Height-head-2-len(marked)))
+	// The slowest on top, as in a chart; several bins share a row where there is no room.
+	per := (len(s.Counts) + rows - 1) / rows
+	rows = (len(s.Counts) + per - 1) / per
 	sums, cells := make([]int, rows), make([][]float64, rows)
 	most, hottest := 1, 0.0
 	for r := range rows {
@@ -92,12 +94,40 @@ func (p *Pane) shapeLines(c pane.Context) []string {
 		b.WriteString("  " + style.Render(strings.Repeat(block, full)))
 		lines = append(lines, b.String())
 	}
+	lines = append(lines, marked...)
 	axis := " " + strings.Repeat(" ", label) + kit.Minute(c, p.x.From)
 	if end := kit.Minute(c, p.x.To); heat > len(end)+8 {
 		axis += strings.Repeat(" ", max(1, label+1+heat-ansi.StringWidth(axis)-ansi.StringWidth(end))) + end
 	}
 	lines = append(lines, t.Dim.Render(axis+"  share of "+kit.Count(s.N, "request")))
 	return lines
+}
+
+// changeMarks is the line of marks below the map, where something changed: the newest is named.
+func (p *Pane) changeMarks(c pane.Context, x, w int) []string {
+	if c.Snapshot == nil || w == 0 || c.Height < 12 {
+		return nil
+	}
+	at := make([]bool, w)
+	last, word := -1, ""
+	for i := range c.Snapshot.Changes {
+		ch := &c.Snapshot.Changes[i]
+		if col, ok := widget.Column(ch.At, p.x.From, p.x.To, w); ok {
+			at[col], last, word = true, col, widget.ChangeWord(ch)
+		}
+	}
+	if last < 0 {
+		return nil
+	}
+	line := strings.Repeat(" ", x)
+	for i := range last + 1 {
+		if at[i] {
+			line += c.Theme.Glyphs.Mark
+		} else {
+			line += " "
+		}
+	}
+	return []string{c.Theme.Accent.Render(line) + " " + c.Theme.Dim.Render(kit.Line(word, max(1, c.Width-x-last-3)))}
 }
 
 // humps says in words what the shape is.

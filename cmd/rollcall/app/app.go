@@ -22,6 +22,7 @@ import (
 	"rollcall/sources/prom"
 	"rollcall/sources/redact"
 	"rollcall/sources/signal"
+	"rollcall/sources/signal/rollout"
 )
 
 const (
@@ -191,6 +192,11 @@ func (a *App) open() error {
 		scopes[name], services[name] = s.Scope, s.Service
 	}
 	a.moves = manifest.New(fromMetrics, a.rows, scopes)
+	for name, s := range a.cfg.Services {
+		if s.Manifests != nil {
+			a.moves.WithFolder(name, s.Manifests.Dir, a.clock, func(s string) string { return line(a.intake.redactor.Text(s)) })
+		}
+	}
 	eval, err := signal.NewEvaluator(signal.Deps{
 		Prom: metrics, Logs: logs, Rows: a.rows, Tables: a.rows, Changes: a.moves, Incidents: known{a}, Clock: a.clock, Log: a.log,
 		Prices: a.cfg.Prices, Health: a.Health, Usual: a.keepUsual(),
@@ -322,6 +328,23 @@ func (a *App) Changes(ctx context.Context, service string, v sources.View) ([]so
 	}
 	until := v.End(a.clock.Now())
 	return a.moves.Changes(ctx, service, until.Add(-v.Range), until, changeStep(v.Range))
+}
+
+// Moves is Changes with everything besides: what is live, contradictions, aliases.
+func (a *App) Moves(ctx context.Context, service string, v sources.View) (manifest.Timeline, error) {
+	if _, err := a.service(service); err != nil {
+		return manifest.Timeline{}, err
+	}
+	until := v.End(a.clock.Now())
+	return a.moves.Read(ctx, service, until.Add(-v.Range), until, changeStep(v.Range))
+}
+
+// Rollout compares the versions that run at the same time; nil when only one does.
+func (a *App) Rollout(ctx context.Context, service string, v sources.View) (*rollout.Report, error) {
+	if _, err := a.service(service); err != nil {
+		return nil, err
+	}
+	return a.eval.Rollout(ctx, service, v)
 }
 
 // changeStep keeps a range at a few hundred points.

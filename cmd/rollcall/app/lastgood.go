@@ -2,12 +2,18 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"rollcall/runbooks/pin"
 	"rollcall/sources"
+	"rollcall/sources/signal/rollout"
+	"rollcall/store/journal"
 )
 
 const (
@@ -25,8 +31,10 @@ type lastGood struct {
 	known map[string]bool // service and end of the manifest → it was good
 }
 
-// compared returns the newest manifest before the request that lived without a
-// bad verdict, and how the request differs from it.
+// compared returns the last good manifest before the request, and how the request
+// differs from it. That is the newest one of the day before which was live, in the
+// request's own rollout stage, without a bad verdict in health, quality or safety. Where a
+// person has marked a version good, that version stands in it, whatever was measured.
 func (a *App) compared(ctx context.Context, service string, r *sources.Request) (*sources.Manifest, []sources.Change, sources.Answer) {
 	answer := sources.Answer{Source: "manifest"}
 	since := r.Time.Add(-changesBefore)
@@ -43,7 +51,11 @@ func (a *App) compared(ctx context.Context, service string, r *sources.Request) 
 			own[c] = v
 		}
 	}
+	marks := a.marks(ctx, service)
 	if len(t.Changes) == 0 {
+		if len(marks) > 0 {
+			return a.marked(r, marks, maps.Clone(own), own, t.Changes, answer)
+		}
 		answer.Note = "no change in the day before the request"
 		return nil, nil, answer
 	}
@@ -52,7 +64,7 @@ func (a *App) compared(ctx context.Context, service string, r *sources.Request) 
 	tried := 0
 	for i := len(t.Changes) - 1; i >= 0 && tried < candidates; i-- {
 		c := t.Changes[i]
-		if c.Silent {
+		if c.Silent || !c.OfVersion() || !rollout.IsLive(c.Stage) && c.Stage != r.Stage {
 			continue
 		}
 		past[c.Component] = c.From
@@ -68,16 +80,59 @@ func (a *App) compared(ctx context.Context, service string, r *sources.Request) 
 		if !good {
 			continue
 		}
+		answer.Note = fmt.Sprintf("good until %s", c.At.UTC().Format("15:04:05Z"))
+		if len(marks) > 0 {
+			return a.marked(r, marks, past, own, t.Changes, answer)
+		}
 		m := &sources.Manifest{Environment: r.Environment, Versions: past}
 		if i > 0 {
 			m.ID = t.Changes[i-1].Manifest
 		}
 		answer.Found = true
-		answer.Note = fmt.Sprintf("good until %s", c.At.UTC().Format("15:04:05Z"))
 		return m, diff(m.Versions, own, t.Changes), answer
+	}
+	if len(marks) > 0 {
+		return a.marked(r, marks, maps.Clone(own), own, t.Changes, answer)
 	}
 	answer.Note = "no earlier manifest of that day was good"
 	return nil, nil, answer
+}
+
+// marked puts the versions that people marked good into a manifest.
+func (a *App) marked(r *sources.Request, marks map[sources.Component]string, past, own map[sources.Component]string, changes []sources.Change, answer sources.Answer) (*sources.Manifest, []sources.Change, sources.Answer) {
+	var said []string
+	for _, c := range sources.Components {
+		if v := marks[c]; v != "" {
+			past[c] = v
+			said = append(said, string(c)+" "+v)
+		}
+	}
+	answer.Found = true
+	answer.Note = line(strings.TrimPrefix(answer.Note+"; "+strings.Join(said, ", ")+" marked good", "; "))
+	return &sources.Manifest{Environment: r.Environment, Versions: past}, diff(past, own, changes), answer
+}
+
+// marks are the versions that people marked good, the newest mark of each component,
+// whenever it was made. Without a journal there are none.
+func (a *App) marks(ctx context.Context, service string) map[sources.Component]string {
+	j, err := a.ReadJournal()
+	if err != nil {
+		return nil
+	}
+	entries, err := j.Entries(ctx, journal.Filter{Kinds: []journal.Kind{journal.GoodMarked}, Service: service, Newest: true})
+	if err != nil {
+		a.log.Warn("marks of good versions could not be read", "err", err)
+		return nil
+	}
+	out := map[sources.Component]string{}
+	for _, e := range slices.Backward(entries) { // oldest first
+		var d pin.GoodMarked
+		if e.Environment != a.cfg.Services[service].Environment || json.Unmarshal(e.Data, &d) != nil || d.Rehearsal || out[d.Component] != "" {
+			continue
+		}
+		out[d.Component] = d.Version
+	}
+	return out
 }
 
 // diff lists the components in which the request differs, with the change that did it.

@@ -15,6 +15,8 @@ import (
 	"rollcall/cmd/rollcall/setup"
 	"rollcall/runbooks"
 	"rollcall/sources"
+	"rollcall/sources/manifest"
+	"rollcall/sources/signal/rollout"
 	"rollcall/tui/pane"
 )
 
@@ -44,6 +46,10 @@ type Session interface {
 	Health() []sources.Health
 	// Doctor checks everything that a service needs and says what to do.
 	Doctor(ctx context.Context, service string) []Finding
+	// Moves is Changes with what is live, what contradicts what, and aliases.
+	Moves(ctx context.Context, service string, v sources.View) (manifest.Timeline, error)
+	// Rollout compares versions that run at the same time; nil when only one does.
+	Rollout(ctx context.Context, service string, v sources.View) (*rollout.Report, error)
 	Close() error
 }
 

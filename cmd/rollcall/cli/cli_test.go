@@ -16,7 +16,10 @@ import (
 
 	"rollcall/cmd/rollcall/config"
 	"rollcall/sources"
+	"rollcall/sources/manifest"
 	"rollcall/sources/signal"
+	"rollcall/sources/signal/rollout"
+	"rollcall/sources/signal/stat"
 	"rollcall/tui/tuitest"
 )
 
@@ -25,12 +28,24 @@ type fake struct {
 	*tuitest.Backend
 	health   []sources.Health
 	findings []Finding
+	doubts   []string
+	aliases  []manifest.Alias
+	rollout  *rollout.Report
 	closed   bool
 }
 
 func (f *fake) Health() []sources.Health                 { return f.health }
 func (f *fake) Doctor(context.Context, string) []Finding { return f.findings }
 func (f *fake) Close() error                             { f.closed = true; return nil }
+
+func (f *fake) Moves(ctx context.Context, service string, v sources.View) (manifest.Timeline, error) {
+	list, facts, err := f.Changes(ctx, service, v)
+	return manifest.Timeline{Changes: list, Facts: facts, Doubts: f.doubts, Aliases: f.aliases}, err
+}
+
+func (f *fake) Rollout(context.Context, string, sources.View) (*rollout.Report, error) {
+	return f.rollout, nil
+}
 
 // bench is a program with everything around it replaced.
 type bench struct {

@@ -16,6 +16,7 @@ import (
 	"rollcall/sources/alertmanager"
 	"rollcall/sources/jaeger"
 	"rollcall/sources/loki"
+	"rollcall/sources/manifest"
 	"rollcall/sources/otlp"
 	"rollcall/sources/prom"
 	"rollcall/sources/redact"
@@ -48,6 +49,8 @@ type Service struct {
 
 	TraceService string `yaml:"trace_service"` // service.name of its spans; the service's own name
 	Environment  string `yaml:"environment"`
+
+	Manifests *manifest.Config `yaml:"manifests"` // where it is written what is to be live
 
 	pin.Target `yaml:",inline"` // what commands act on
 	Rehearsal  *pin.Target      `yaml:"rehearsal"` // where rehearsals act instead
@@ -82,6 +85,9 @@ func (f *File) fillServices(dir string) {
 		fillTarget(&s.Target, dir)
 		if s.Rehearsal != nil {
 			fillTarget(s.Rehearsal, dir)
+		}
+		if s.Manifests != nil && s.Manifests.Dir != "" && !filepath.IsAbs(s.Manifests.Dir) {
+			s.Manifests.Dir = filepath.Join(dir, s.Manifests.Dir)
 		}
 		s.Scope = strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(s.Scope), "{"), "}"))
 		if s.TraceService == "" && f.Path != "" {
@@ -158,6 +164,14 @@ func (f *File) validateService(say report, at string, s Service) {
 	validateTarget(say, at, &s.Target)
 	if s.Rehearsal != nil {
 		validateTarget(say, at+".rehearsal", s.Rehearsal)
+	}
+	if m := s.Manifests; m != nil {
+		// That the folder is missing is for doctor and the console to say: it may be mounted later.
+		if st, err := os.Stat(m.Dir); m.Dir == "" {
+			say(at+".manifests", "%s.manifests.dir is missing; write manifests: {dir: FOLDER}", at)
+		} else if err == nil && !st.IsDir() {
+			say(at+".manifests.dir", "%s.manifests.dir %s is a file; name the folder that holds the manifests", at, m.Dir)
+		}
 	}
 	if sel := strings.TrimSpace(s.Logs); !strings.HasPrefix(sel, "{") {
 		say(at+".logs", "%s.logs is no LogQL selector; write it like {namespace=\"prod\", job=\"assistant\"}", at)
