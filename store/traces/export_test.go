@@ -45,6 +45,21 @@ func OpenWith(dir string, opts Options, l Limits) (*Store, error) {
 	return open(dir, opts, lim)
 }
 
+// BuildBlocks builds every block that is missing.
+func (s *Store) BuildBlocks() {
+	for more := true; more; {
+		done := make(chan *writer, 1)
+		s.tasks <- func(w *writer) {
+			more = w.buildBlock()
+			done <- w
+		}
+		(<-done).sealing.Wait()
+	}
+}
+
+// Dir is the folder.
+func (s *Store) Dir() string { return s.dir }
+
 // LockFile is the name of the lock in the folder.
 const LockFile = lockFile
 

@@ -30,6 +30,7 @@ import (
 //	origins       sets of (column=field) pairs; a row names one
 //	pending       events whose response is not known yet
 //	stale         keys whose row is older than their chunks
+//	blocks        key>>12 → the rows of those keys by column
 type partition struct {
 	name    string // file name; names sort by time
 	path    string
@@ -38,7 +39,8 @@ type partition struct {
 	index  idIndex
 	sealed atomic.Bool
 
-	retired bool // takes no new traces; only the writer looks at it
+	retired bool        // takes no new traces; only the writer looks at it
+	blocks  blocksState // likewise
 
 	mu      sync.Mutex
 	readers *sql.DB
@@ -54,7 +56,8 @@ type timeSpan struct {
 }
 
 const (
-	schemaVersion = 1
+	schemaVersion = 2
+	schemaBefore  = 1 // without blocks; read as it is, and brought up to date when it is written to
 	seqBits       = 20
 	listBits      = 10
 	suffix        = ".db"
@@ -79,7 +82,11 @@ var schema = []string{
 	"CREATE TABLE pending(id INTEGER PRIMARY KEY,hash INTEGER NOT NULL,data BLOB NOT NULL)",
 	"CREATE TABLE stale(key INTEGER PRIMARY KEY)",
 	"CREATE TABLE opened(service_ns INTEGER NOT NULL)", // service time at which the partition began
+	blocksDDL,
 }
+
+// blocksDDL: lo and hi are the earliest and the latest request start of a block.
+const blocksDDL = "CREATE TABLE blocks(n INTEGER PRIMARY KEY,lo INTEGER NOT NULL,hi INTEGER NOT NULL,data BLOB NOT NULL)"
 
 const sealIndex = "CREATE INDEX IF NOT EXISTS ids_by_hash ON ids(hash)"
 
@@ -157,7 +164,7 @@ func (p *partition) read(ctx context.Context) (*sql.DB, error) {
 		if last = db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); last == nil {
 			last = db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(new(int))
 		}
-		if last == nil && version != schemaVersion {
+		if last == nil && version != schemaVersion && version != schemaBefore {
 			last = fmt.Errorf("it has schema %d and this version reads %d", version, schemaVersion)
 		}
 		if last == nil {
