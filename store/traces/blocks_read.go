@@ -182,7 +182,7 @@ func (b *tableMaker) open(c *codec, data []byte, first, since, until int64) (*pa
 			service != nil && string(service.values[service.codes[i]]) != b.q.Service {
 			continue
 		}
-		p.of[i] = int32(len(p.keep))         //nolint:gosec // at most blockRows
+		p.of[i] = int32(len(p.keep))       //nolint:gosec // at most blockRows
 		p.keep = append(p.keep, uint16(i)) //nolint:gosec // at most blockRows
 	}
 	if len(p.keep) == 0 {

@@ -169,7 +169,8 @@ func lateSpans(tb testing.TB, s *traces.Store, n int) {
 			spans = append(spans, sources.Span{
 				TraceID: traceID(i), SpanID: sources.SpanID{7: 1}, Name: "chat", Kind: "server", Start: at, End: at + 9e8, Resource: &sources.Resource{Service: "svc"},
 				Attrs: sources.Attrs{
-					{Key: "llmops.request.id", Value: fmt.Sprintf("req-%08d", i)}, {Key: "llmops.tenant", Value: fmt.Sprintf("tenant-%d", i)},
+					{Key: "llmops.request.id", Value: fmt.Sprintf("req-%08d", i)},
+					{Key: "llmops.tenant", Value: fmt.Sprintf("tenant-%d", i)},
 					{Key: "gen_ai.request.model", Value: "gpt-4.1"},
 				},
 			})

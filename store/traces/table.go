@@ -153,7 +153,7 @@ type tableMaker struct {
 	lists     []*dictionary
 	score     int // index of the scores among the numbers; -1 when not asked for
 
-	readers   int
+	readers int
 
 	mu   sync.Mutex
 	n    int
