@@ -31,6 +31,7 @@ import (
 //	pending       events whose response is not known yet
 //	stale         keys whose row is older than their chunks
 //	blocks        key>>12 → the rows of those keys by column
+//	filter        of a sealed one: which identifiers it surely does not have
 type partition struct {
 	name    string // file name; names sort by time
 	path    string
@@ -41,6 +42,13 @@ type partition struct {
 
 	retired bool        // takes no new traces; only the writer looks at it
 	blocks  blocksState // likewise
+	closed  bool        // sealed, with a filter; likewise
+
+	filtering struct {
+		sync.Mutex
+		filtering
+	}
+	filterSize atomic.Int64 // bytes of the filter in memory
 
 	mu      sync.Mutex
 	readers *sql.DB
@@ -51,7 +59,7 @@ type partition struct {
 
 // timeSpan is what is known of the start times of a partition's requests.
 type timeSpan struct {
-	stamp    string // file state for which it holds
+	stamp    stamp // file state for which it holds
 	min, max int64
 }
 
@@ -157,7 +165,7 @@ func (p *partition) read(ctx context.Context) (*sql.DB, error) {
 	// A folder that cannot be written to holds no live writer's shared memory;
 	// then the file itself is read as it stands.
 	for _, mode := range []string{"mode=ro", "mode=ro&immutable=1"} {
-		db, err := sql.Open("sqlite3", dsn(p.path, mode, "_query_only=1", "_busy_timeout=2000", "_cache_size=-4000"))
+		db, err := sql.Open("sqlite3", dsn(p.path, mode, "_query_only=1", "_busy_timeout=2000", "_cache_size=-4000", "_stmt_cache_size=24"))
 		if err != nil {
 			return nil, err
 		}
@@ -254,16 +262,16 @@ func (p *partition) prepared(ctx context.Context, db *sql.DB) (*sql.Stmt, error)
 // times returns the earliest and latest request start; ok is false for an empty
 // partition. The answer is kept until the file changes.
 func (p *partition) times(ctx context.Context, db *sql.DB) (lo, hi int64, ok bool, err error) {
-	stamp := p.stamp()
+	now := p.stamp()
 	p.mu.Lock()
 	known := p.span
 	p.mu.Unlock()
-	if stamp == "" || known.stamp != stamp {
+	if now == (stamp{}) || known.stamp != now {
 		var a, b sql.NullInt64
 		if err := db.QueryRowContext(ctx, "SELECT (SELECT min(time) FROM requests),(SELECT max(time) FROM requests)").Scan(&a, &b); err != nil {
 			return 0, 0, false, err
 		}
-		known = timeSpan{stamp: stamp, min: a.Int64, max: b.Int64}
+		known = timeSpan{stamp: now, min: a.Int64, max: b.Int64}
 		if !a.Valid {
 			known.min, known.max = 1, 0
 		}
@@ -274,15 +282,17 @@ func (p *partition) times(ctx context.Context, db *sql.DB) (lo, hi int64, ok boo
 	return known.min, known.max, known.min <= known.max, nil
 }
 
-// stamp identifies the state of the partition's files.
-func (p *partition) stamp() string {
-	var b strings.Builder
-	for _, name := range []string{p.path, p.path + "-wal"} {
-		if fi, err := os.Stat(name); err == nil {
-			fmt.Fprintf(&b, "%d/%d ", fi.Size(), fi.ModTime().UnixNano())
-		}
+// stamp identifies the state of a partition's files; zero when they are gone.
+type stamp struct{ size, modified, logSize, logModified int64 }
+
+func (p *partition) stamp() (s stamp) {
+	if fi, err := os.Stat(p.path); err == nil {
+		s.size, s.modified = fi.Size(), fi.ModTime().UnixNano()
 	}
-	return b.String()
+	if fi, err := os.Stat(p.path + "-wal"); err == nil {
+		s.logSize, s.logModified = fi.Size(), fi.ModTime().UnixNano()
+	}
+	return s
 }
 
 // size returns the bytes that the partition takes on disk.
