@@ -65,3 +65,18 @@ const LockFile = lockFile
 
 // FreeBytes is the default of Limits.Free.
 var FreeBytes = freeBytes
+
+// FilterHas tells whether a stored filter may hold a request ID.
+func FilterHas(data []byte, id string) (bool, error) {
+	f, err := parseFilter(data)
+	return err == nil && f.has(hashID(kindRequest, id)), err
+}
+
+// FilterOf is a filter of request IDs.
+func FilterOf(ids ...string) []byte {
+	f := newFilter(int64(len(ids)))
+	for _, id := range ids {
+		f.add(hashID(kindRequest, id))
+	}
+	return f.bytes()
+}

@@ -124,7 +124,7 @@ func storeFilter(ctx context.Context, c *sql.Conn) (err error) {
 			return err
 		}
 		var id [8]byte
-		_, _ = rand.Read(id[:]) // never fails
+		_, _ = rand.Read(id[:])                                                                                                                       // never fails
 		_, err = c.ExecContext(ctx, "INSERT INTO filter(id,last,data) VALUES(?,?,?)", int64(binary.LittleEndian.Uint64(id[:])>>1), f.last, f.bytes()) //nolint:gosec // 63 bits
 		if err != nil {
 			return err
