@@ -107,13 +107,13 @@ func TestALateResponseIsFoundByAReaderThatHadReadTheFilter(t *testing.T) {
 	e := inPartitions(t, 35)
 	r := e.reader()
 	for range 3 {
-		if r.trace("req-29") == nil || r.trace("resp-late") != nil {
+		if r.trace("req-22") == nil || r.trace("resp-late") != nil {
 			t.Fatal("the reader is not where it should be")
 		}
 	}
-	e.put(batch(chatOf(29, 3, "resp-late"))) // into the partition that req-29 is in, which is sealed
+	e.put(batch(chatOf(22, 3, "resp-late"))) // into the partition that req-22 is in, which is sealed
 	for range 2 {
-		if v := r.trace("resp-late"); v == nil || v.Request.ID != "req-29" || len(v.Spans) != 3 {
+		if v := r.trace("resp-late"); v == nil || v.Request.ID != "req-22" || len(v.Spans) != 3 {
 			t.Fatalf("the late response finds %+v", v)
 		}
 	}
