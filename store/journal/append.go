@@ -178,7 +178,7 @@ func (j *Journal) NextRun(ctx context.Context) (string, error) {
 	err := j.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		// The entries have the last word, should the counter have been lost.
 		return tx.QueryRowContext(ctx, `INSERT INTO counters VALUES('run', 1 + (
-				SELECT coalesce(max(CAST(substr(run, 5) AS INTEGER)), 0) FROM entries WHERE kind = ? AND ` + noSample + `))
+				SELECT coalesce(max(CAST(substr(run, 5) AS INTEGER)), 0) FROM entries WHERE kind = ? AND `+noSample+`))
 			ON CONFLICT(name) DO UPDATE SET last = max(last + 1, excluded.last) RETURNING last`, string(RunStarted)).Scan(&n)
 	})
 	if err != nil {
