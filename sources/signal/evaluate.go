@@ -132,6 +132,7 @@ func NewEvaluator(deps Deps, services map[string]Service) (*Evaluator, error) {
 		e.rows = newRowCache(deps.Rows)
 	}
 	e.usual = newUsuals(ctx, &e.wg, deps)
+	e.explain.ctx, e.explain.wg, e.explain.m = ctx, &e.wg, map[lastKey]*explainedEntry{}
 	return e, nil
 }
 

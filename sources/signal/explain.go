@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"rollcall/sources"
@@ -14,12 +13,7 @@ import (
 )
 
 const (
-	explainRows  = 200_000
-	lineRows     = 60_000                 // the verdict line is made with every refresh
-	linePatience = 700 * time.Millisecond // wall time that the verdict line waits for its suspects
-	lineKeeps    = 30 * time.Second       // wall time that it keeps them once found
-	lineAgain    = 10 * time.Second       // and after which it looks again when nothing was
-
+	explainRows = 200_000
 	heatColumns = 60 // of time, in a heat map
 
 	leastWindow = 10 * time.Minute // compared on either side of the beginning
@@ -311,58 +305,4 @@ func (r *run) explainLabels(ctx context.Context, sig *Signal, x *Explanation) {
 		x.Found, x.Provider = found, "prometheus"
 		x.Facts.Partial = "from metric labels: prompt, model and index only"
 	}
-}
-
-// explained keeps what the verdict line says, so that it is not found anew with every refresh.
-type explained struct {
-	mu sync.Mutex
-	m  map[lastKey]explainedEntry
-}
-
-type explainedEntry struct {
-	x     *Explanation
-	since time.Time
-	at    time.Time // wall
-}
-
-// explainWorst explains the signal that the verdict line names first. It waits
-// within bounds: a line without suspects is better than a late one.
-func (r *run) explainWorst(ctx context.Context, snap *Snapshot) *Explanation {
-	worst := worstReadings(snap, r.svc)
-	if len(worst) == 0 || r.e.deps.Tables == nil && r.e.deps.Prom == nil {
-		return nil
-	}
-	first := worst[0]
-	sig := r.svc.signal(first.Signal)
-	key := lastKey{r.svc.name, first.Signal}
-	wall := r.e.deps.Clock.Wall()
-	r.e.explain.mu.Lock()
-	old, ok := r.e.explain.m[key]
-	r.e.explain.mu.Unlock()
-	same := ok && old.since.Sub(first.Since).Abs() < time.Minute
-	keep := lineAgain
-	if same && len(old.x.Suspects) > 0 {
-		keep = lineKeeps
-	}
-	if same && r.view.Live() && wall.Sub(old.at) < keep {
-		return old.x
-	}
-	bounded, cancel := context.WithTimeout(ctx, linePatience)
-	defer cancel()
-	x, err := r.explain(bounded, sig, first, lineRows, false)
-	if err != nil {
-		if same && r.view.Live() {
-			return old.x // what was so a moment ago still is
-		}
-		return nil
-	}
-	if r.view.Live() {
-		r.e.explain.mu.Lock()
-		if r.e.explain.m == nil {
-			r.e.explain.m = map[lastKey]explainedEntry{}
-		}
-		r.e.explain.m[key] = explainedEntry{x: x, since: first.Since, at: wall}
-		r.e.explain.mu.Unlock()
-	}
-	return x
 }

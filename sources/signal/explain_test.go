@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -15,9 +16,10 @@ import (
 type tablesFake struct {
 	asked []sources.TableQuery
 	fail  error
-	at    time.Time // when it began
-	moved time.Time // when the prompt changed; zero for then
-	odd   string    // tenant that fails instead of the prompt
+	at    time.Time     // when it began
+	moved time.Time     // when the prompt changed; zero for then
+	pace  time.Duration // of requests; zero for a second
+	odd   string        // tenant that fails instead of the prompt
 }
 
 func (f *tablesFake) Table(_ context.Context, q sources.TableQuery) (*sources.RequestTable, error) {
@@ -32,7 +34,7 @@ func (f *tablesFake) Table(_ context.Context, q sources.TableQuery) (*sources.Re
 		},
 	}
 	i := 0
-	for at := q.Since; at.Before(q.Until); at = at.Add(time.Second) {
+	for at := q.Since; at.Before(q.Until); at = at.Add(cmp.Or(f.pace, time.Second)) {
 		i++
 		prompt, tenant, schema := uint32(1), uint32(1+i%5/4), uint32(1)
 		moved := f.moved

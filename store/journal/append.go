@@ -20,11 +20,19 @@ func (j *Journal) Append(ctx context.Context, ds ...Draft) ([]Entry, error) {
 // View is the journal as it stands inside AppendIf. It is good only there.
 type View struct {
 	reader
-	head Head
+	seq  int64
+	hash []byte
+}
+
+func (j *Journal) view(ctx context.Context, tx *sql.Tx) (*View, error) {
+	v := &View{reader: reader{q: tx, path: j.path}}
+	var err error
+	v.seq, v.hash, err = v.tip(ctx)
+	return v, err
 }
 
 // Head is the end of the chain.
-func (v *View) Head() Head { return v.head }
+func (v *View) Head() Head { return headOf(v.seq, v.hash) }
 
 // AppendIf looks at the journal and records what decide returns, with nobody
 // else writing in between. Without drafts, or with an error of decide, which
@@ -33,9 +41,8 @@ func (v *View) Head() Head { return v.head }
 func (j *Journal) AppendIf(ctx context.Context, decide func(*View) ([]Draft, error)) ([]Entry, error) {
 	var out []Entry
 	err := j.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		v := &View{reader: reader{q: tx, path: j.path}}
-		var err error
-		if v.head, err = v.readHead(ctx); err != nil {
+		v, err := j.view(ctx, tx)
+		if err != nil {
 			return err
 		}
 		ds, err := decide(v)
@@ -99,10 +106,7 @@ func (f *file) gone(err error) error {
 }
 
 func (j *Journal) insert(ctx context.Context, tx *sql.Tx, v *View, ds []Draft) ([]Entry, error) {
-	seq, prev, err := v.tip(ctx)
-	if err != nil {
-		return nil, err
-	}
+	seq, prev := v.seq, v.hash
 	out := make([]Entry, 0, len(ds))
 	for i := range ds {
 		d := &ds[i]
@@ -174,7 +178,7 @@ func (j *Journal) NextRun(ctx context.Context) (string, error) {
 	err := j.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		// The entries have the last word, should the counter have been lost.
 		return tx.QueryRowContext(ctx, `INSERT INTO counters VALUES('run', 1 + (
-				SELECT coalesce(max(CAST(substr(run, 5) AS INTEGER)), 0) FROM entries WHERE kind = ?))
+				SELECT coalesce(max(CAST(substr(run, 5) AS INTEGER)), 0) FROM entries WHERE kind = ? AND `+noSample+`))
 			ON CONFLICT(name) DO UPDATE SET last = max(last + 1, excluded.last) RETURNING last`, string(RunStarted)).Scan(&n)
 	})
 	if err != nil {

@@ -101,7 +101,10 @@ func (j *Journal) Erase(ctx context.Context, seqs []int64, why string) (Entry, e
 	}
 	var out []Entry
 	err := j.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		v := &View{reader: reader{q: tx, path: j.path}}
+		v, err := j.view(ctx, tx)
+		if err != nil {
+			return err
+		}
 		d := ErasedData{Entries: seqs}
 		for _, seq := range seqs {
 			if _, _, err := v.line(ctx, seq); errors.Is(err, sql.ErrNoRows) {
@@ -122,7 +125,6 @@ func (j *Journal) Erase(ctx context.Context, seqs []int64, why string) (Entry, e
 		if d.Bodies == 0 {
 			return fmt.Errorf("%w: these entries have no text and no artifacts, or no longer", ErrRefused)
 		}
-		var err error
 		out, err = j.insert(ctx, tx, v, []Draft{{Kind: Erased, Data: d, Text: why}})
 		return err
 	})

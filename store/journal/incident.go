@@ -87,7 +87,7 @@ func (j *Journal) OpenIncident(ctx context.Context, d IncidentDraft) (Incident, 
 	}
 	entries, err := j.AppendIf(ctx, func(v *View) ([]Draft, error) {
 		var last string
-		err := v.q.QueryRowContext(ctx, "SELECT incident FROM entries WHERE kind=? ORDER BY seq DESC LIMIT 1", string(IncidentOpened)).Scan(&last)
+		err := v.q.QueryRowContext(ctx, "SELECT incident FROM entries WHERE kind=? AND "+noSample+" ORDER BY seq DESC LIMIT 1", string(IncidentOpened)).Scan(&last)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return nil, explain(j.path, err)
 		}

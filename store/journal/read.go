@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -124,6 +125,9 @@ func (r reader) Entries(ctx context.Context, f Filter) ([]Entry, error) {
 			args = append(args, string(k))
 		}
 		conds = append(conds, "kind IN (?"+strings.Repeat(",?", len(f.Kinds)-1)+")")
+		if !slices.Contains(f.Kinds, RunSample) {
+			conds = append(conds, noSample)
+		}
 	}
 	if f.Service != "" {
 		where("service = ?", f.Service)
@@ -280,8 +284,15 @@ func (r reader) tip(ctx context.Context) (int64, []byte, error) {
 
 func (r reader) readHead(ctx context.Context) (Head, error) {
 	seq, hash, err := r.tip(ctx)
-	if err != nil || seq == 0 {
+	if err != nil {
 		return Head{}, err
 	}
-	return Head{seq, hex.EncodeToString(hash)}, nil
+	return headOf(seq, hash), nil
+}
+
+func headOf(seq int64, hash []byte) Head {
+	if seq == 0 {
+		return Head{}
+	}
+	return Head{seq, hex.EncodeToString(hash)}
 }

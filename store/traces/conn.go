@@ -9,6 +9,7 @@ import (
 	"os"
 	"sort"
 	"strings"
+	"time"
 
 	sqlite3 "github.com/mattn/go-sqlite3"
 
@@ -28,6 +29,8 @@ type conn struct {
 	opened      int64            // service time at which the partition began
 	origins     map[string]int64 // known sets of fields
 	fresh       []id             // written in the open transaction, known to look-ups after it
+	blocks      map[int64]bool   // those that are there
+	wall        func() time.Time
 
 	// scratch
 	args  []driver.Value
@@ -41,7 +44,7 @@ type id struct{ n, hash, key int64 }
 const maxOrigins = 4096
 
 // openConn opens the partition for writing. A new file gets the schema.
-func openConn(p *partition, serviceNow int64, pages int) (*conn, error) {
+func openConn(p *partition, clock sources.Clock, pages int) (*conn, error) {
 	f, err := os.OpenFile(p.path, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would let the umask decide
 	if err != nil {
 		return nil, err
@@ -54,8 +57,8 @@ func openConn(p *partition, serviceNow int64, pages int) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{p: p, db: raw.(*sqlite3.SQLiteConn), stmts: map[string]driver.Stmt{}, origins: map[string]int64{}}
-	if err := c.prepare(serviceNow, pages); err != nil {
+	c := &conn{p: p, db: raw.(*sqlite3.SQLiteConn), stmts: map[string]driver.Stmt{}, origins: map[string]int64{}, blocks: map[int64]bool{}, wall: clock.Wall}
+	if err := c.prepare(clock.Now().UnixNano(), pages); err != nil {
 		c.close()
 		return nil, err
 	}
@@ -80,6 +83,12 @@ func (c *conn) prepare(serviceNow int64, pages int) error {
 	}
 	switch v := integer(version); v {
 	case schemaVersion:
+	case schemaBefore:
+		for _, q := range []string{"BEGIN IMMEDIATE", blocksDDL, fmt.Sprintf("PRAGMA user_version=%d", schemaVersion), "COMMIT"} {
+			if err := c.exec(q); err != nil {
+				return err
+			}
+		}
 	case 0:
 		if err := c.exec("BEGIN IMMEDIATE"); err != nil {
 			return err
@@ -120,6 +129,12 @@ func (c *conn) prepare(serviceNow int64, pages int) error {
 		return err
 	}
 	c.next = integer(key) + 1
+	if err := c.query("SELECT n FROM blocks", nil, func(v []driver.Value) error {
+		c.blocks[integer(v[0])] = true
+		return nil
+	}); err != nil {
+		return err
+	}
 	return c.query("SELECT id,fields FROM origins", nil, func(v []driver.Value) error {
 		c.origins[text(v[1])] = integer(v[0])
 		return nil
@@ -301,6 +316,9 @@ func (c *conn) putRow(key int64, trace sources.TraceID, r *sources.Request, repl
 	}
 	c.args = bindRequest(c.args, key, trace, origin, r)
 	if err := c.run(insertRequest, c.args...); err != nil {
+		return err
+	}
+	if err := c.rowChanges(key); err != nil {
 		return err
 	}
 	from, to := key<<listBits, (key+1)<<listBits

@@ -45,8 +45,38 @@ func OpenWith(dir string, opts Options, l Limits) (*Store, error) {
 	return open(dir, opts, lim)
 }
 
+// BuildBlocks builds every block that is missing.
+func (s *Store) BuildBlocks() {
+	for more := true; more; {
+		done := make(chan *writer, 1)
+		s.tasks <- func(w *writer) {
+			more = w.buildBlock()
+			done <- w
+		}
+		(<-done).sealing.Wait()
+	}
+}
+
+// Dir is the folder.
+func (s *Store) Dir() string { return s.dir }
+
 // LockFile is the name of the lock in the folder.
 const LockFile = lockFile
 
 // FreeBytes is the default of Limits.Free.
 var FreeBytes = freeBytes
+
+// FilterHas tells whether a stored filter may hold a request ID.
+func FilterHas(data []byte, id string) (bool, error) {
+	f, err := parseFilter(data)
+	return err == nil && f.has(hashID(kindRequest, id)), err
+}
+
+// FilterOf is a filter of request IDs.
+func FilterOf(ids ...string) []byte {
+	f := newFilter(int64(len(ids)))
+	for _, id := range ids {
+		f.add(hashID(kindRequest, id))
+	}
+	return f.bytes()
+}

@@ -49,7 +49,7 @@ func (w *writer) retire() {
 	w.hot = nil
 }
 
-// sealOlder builds the index of every partition but the hot one that has none, one at a time.
+// sealOlder builds the index and the filter of every partition but the hot one that has none, one at a time.
 func (w *writer) sealOlder() {
 	if w.sealBusy.Load() {
 		return
@@ -57,11 +57,15 @@ func (w *writer) sealOlder() {
 	parts := w.s.newestFirst()
 	for i, p := range parts {
 		isHot := w.hot != nil && p == w.hot.p || w.hot == nil && i == 0 && !p.retired && !w.over(p, 0)
-		if isHot || p.sealed.Load() || p.unusable() {
+		if isHot || p.closed || p.unusable() {
 			continue
 		}
 		db, err := p.read(context.Background())
-		if err != nil || p.isSealed(context.Background(), db) {
+		if err != nil {
+			continue
+		}
+		if p.isSealed(context.Background(), db) && hasFilter(context.Background(), db) {
+			p.closed = true
 			continue
 		}
 		w.sealBusy.Store(true)
@@ -75,21 +79,34 @@ func (w *writer) sealOlder() {
 	}
 }
 
-// seal builds the index of identifiers, after which look-ups need no memory.
+// seal builds the index of identifiers, after which look-ups need no memory, and the
+// filter, after which most need no query either.
 func seal(p *partition) error {
+	ctx := context.Background()
 	db, err := sql.Open("sqlite3", dsn(p.path, "mode=rw", "_busy_timeout=5000", "_synchronous=NORMAL"))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
 	db.SetMaxOpenConns(1)
-	for _, q := range []string{sealIndex, "PRAGMA optimize", "PRAGMA wal_checkpoint(TRUNCATE)"} {
-		if _, err := db.ExecContext(context.Background(), q); err != nil {
-			return fmt.Errorf("%s: %w", q, err)
-		}
+	if _, err := db.ExecContext(ctx, sealIndex); err != nil {
+		return fmt.Errorf("index of identifiers: %w", err)
 	}
 	p.sealed.Store(true)
 	p.index.drop()
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(storeFilter(ctx, c), c.Close())
+	if err != nil {
+		return fmt.Errorf("filter of identifiers: %w", err)
+	}
+	for _, q := range []string{"PRAGMA optimize", "PRAGMA wal_checkpoint(TRUNCATE)"} {
+		if _, err := db.ExecContext(ctx, q); err != nil {
+			return fmt.Errorf("%s: %w", q, err)
+		}
+	}
 	return nil
 }
 

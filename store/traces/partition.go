@@ -30,6 +30,8 @@ import (
 //	origins       sets of (column=field) pairs; a row names one
 //	pending       events whose response is not known yet
 //	stale         keys whose row is older than their chunks
+//	blocks        key>>12 → the rows of those keys by column
+//	filter        of a sealed one: which identifiers it surely does not have
 type partition struct {
 	name    string // file name; names sort by time
 	path    string
@@ -38,7 +40,15 @@ type partition struct {
 	index  idIndex
 	sealed atomic.Bool
 
-	retired bool // takes no new traces; only the writer looks at it
+	retired bool        // takes no new traces; only the writer looks at it
+	blocks  blocksState // likewise
+	closed  bool        // sealed, with a filter; likewise
+
+	filtering struct {
+		sync.Mutex
+		filtering
+	}
+	filterSize atomic.Int64 // bytes of the filter in memory
 
 	mu      sync.Mutex
 	readers *sql.DB
@@ -49,12 +59,13 @@ type partition struct {
 
 // timeSpan is what is known of the start times of a partition's requests.
 type timeSpan struct {
-	stamp    string // file state for which it holds
+	stamp    stamp // file state for which it holds
 	min, max int64
 }
 
 const (
-	schemaVersion = 1
+	schemaVersion = 2
+	schemaBefore  = 1 // without blocks; read as it is, and brought up to date when it is written to
 	seqBits       = 20
 	listBits      = 10
 	suffix        = ".db"
@@ -67,9 +78,10 @@ const nameTime = "20060102T150405Z"
 var schema = []string{
 	requestDDL,
 	"CREATE INDEX requests_by_time ON requests(time)",
-	// The few rows that are looked for most.
-	"CREATE INDEX requests_bad ON requests(time) WHERE bad=1",
-	"CREATE INDEX requests_failed ON requests(time) WHERE error_type<>''",
+	// The few rows that are looked for most, with what else they are mostly looked for by,
+	// so that they are counted without being read.
+	"CREATE INDEX requests_bad ON requests(time,service,prompt,model) WHERE bad=1",
+	"CREATE INDEX requests_failed ON requests(error_type,time,service,prompt,model) WHERE error_type<>''",
 	"CREATE TABLE chunks(id INTEGER PRIMARY KEY,data BLOB NOT NULL)",
 	"CREATE TABLE ids(n INTEGER PRIMARY KEY,hash INTEGER NOT NULL,key INTEGER NOT NULL)",
 	"CREATE TABLE scores(id INTEGER PRIMARY KEY,evaluator TEXT NOT NULL,value REAL,label TEXT NOT NULL,explanation TEXT NOT NULL)",
@@ -79,7 +91,11 @@ var schema = []string{
 	"CREATE TABLE pending(id INTEGER PRIMARY KEY,hash INTEGER NOT NULL,data BLOB NOT NULL)",
 	"CREATE TABLE stale(key INTEGER PRIMARY KEY)",
 	"CREATE TABLE opened(service_ns INTEGER NOT NULL)", // service time at which the partition began
+	blocksDDL,
 }
+
+// blocksDDL: lo and hi are the earliest and the latest request start of a block.
+const blocksDDL = "CREATE TABLE blocks(n INTEGER PRIMARY KEY,lo INTEGER NOT NULL,hi INTEGER NOT NULL,data BLOB NOT NULL)"
 
 const sealIndex = "CREATE INDEX IF NOT EXISTS ids_by_hash ON ids(hash)"
 
@@ -149,7 +165,7 @@ func (p *partition) read(ctx context.Context) (*sql.DB, error) {
 	// A folder that cannot be written to holds no live writer's shared memory;
 	// then the file itself is read as it stands.
 	for _, mode := range []string{"mode=ro", "mode=ro&immutable=1"} {
-		db, err := sql.Open("sqlite3", dsn(p.path, mode, "_query_only=1", "_busy_timeout=2000", "_cache_size=-4000"))
+		db, err := sql.Open("sqlite3", dsn(p.path, mode, "_query_only=1", "_busy_timeout=2000", "_cache_size=-4000", "_stmt_cache_size=24"))
 		if err != nil {
 			return nil, err
 		}
@@ -157,7 +173,7 @@ func (p *partition) read(ctx context.Context) (*sql.DB, error) {
 		if last = db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); last == nil {
 			last = db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(new(int))
 		}
-		if last == nil && version != schemaVersion {
+		if last == nil && version != schemaVersion && version != schemaBefore {
 			last = fmt.Errorf("it has schema %d and this version reads %d", version, schemaVersion)
 		}
 		if last == nil {
@@ -246,16 +262,16 @@ func (p *partition) prepared(ctx context.Context, db *sql.DB) (*sql.Stmt, error)
 // times returns the earliest and latest request start; ok is false for an empty
 // partition. The answer is kept until the file changes.
 func (p *partition) times(ctx context.Context, db *sql.DB) (lo, hi int64, ok bool, err error) {
-	stamp := p.stamp()
+	now := p.stamp()
 	p.mu.Lock()
 	known := p.span
 	p.mu.Unlock()
-	if stamp == "" || known.stamp != stamp {
+	if now == (stamp{}) || known.stamp != now {
 		var a, b sql.NullInt64
 		if err := db.QueryRowContext(ctx, "SELECT (SELECT min(time) FROM requests),(SELECT max(time) FROM requests)").Scan(&a, &b); err != nil {
 			return 0, 0, false, err
 		}
-		known = timeSpan{stamp: stamp, min: a.Int64, max: b.Int64}
+		known = timeSpan{stamp: now, min: a.Int64, max: b.Int64}
 		if !a.Valid {
 			known.min, known.max = 1, 0
 		}
@@ -266,15 +282,17 @@ func (p *partition) times(ctx context.Context, db *sql.DB) (lo, hi int64, ok boo
 	return known.min, known.max, known.min <= known.max, nil
 }
 
-// stamp identifies the state of the partition's files.
-func (p *partition) stamp() string {
-	var b strings.Builder
-	for _, name := range []string{p.path, p.path + "-wal"} {
-		if fi, err := os.Stat(name); err == nil {
-			fmt.Fprintf(&b, "%d/%d ", fi.Size(), fi.ModTime().UnixNano())
-		}
+// stamp identifies the state of a partition's files; zero when they are gone.
+type stamp struct{ size, modified, logSize, logModified int64 }
+
+func (p *partition) stamp() (s stamp) {
+	if fi, err := os.Stat(p.path); err == nil {
+		s.size, s.modified = fi.Size(), fi.ModTime().UnixNano()
 	}
-	return b.String()
+	if fi, err := os.Stat(p.path + "-wal"); err == nil {
+		s.logSize, s.logModified = fi.Size(), fi.ModTime().UnixNano()
+	}
+	return s
 }
 
 // size returns the bytes that the partition takes on disk.

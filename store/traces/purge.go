@@ -339,7 +339,7 @@ func (w *writer) emptyLog(p *partition, anew bool) error {
 	return err
 }
 
-// erase deletes everything under the keys.
+// erase deletes everything under the keys, and the blocks and the filter that tell of it.
 func (c *conn) erase(keys []int64) error {
 	if err := c.exec("CREATE TEMP TABLE IF NOT EXISTS erased(key INTEGER PRIMARY KEY)"); err != nil {
 		return err
@@ -353,6 +353,9 @@ func (c *conn) erase(keys []int64) error {
 		return err
 	}
 	for _, k := range keys {
+		if err := c.rowChanges(k); err != nil {
+			return err
+		}
 		for table, bits := range map[string]uint{"chunks": seqBits, "scores": listBits, "documents": listBits, "tool_calls": listBits} {
 			if err := c.run("DELETE FROM "+table+" WHERE id>=? AND id<?", k<<bits, (k+1)<<bits); err != nil {
 				return err
@@ -362,6 +365,14 @@ func (c *conn) erase(keys []int64) error {
 			if err := c.run("DELETE FROM "+table+" WHERE key=?", k); err != nil {
 				return err
 			}
+		}
+	}
+	c.p.closed = false
+	if there, err := c.one("SELECT 1 FROM sqlite_schema WHERE name='filter'"); err != nil {
+		return err
+	} else if there != nil {
+		if err := c.exec("DELETE FROM filter"); err != nil {
+			return err
 		}
 	}
 	// Whoever reads follows ids by its numbers: the highest one must not come again.

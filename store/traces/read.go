@@ -214,11 +214,16 @@ func (s *Store) each(ctx context.Context, facts *sources.Facts, fn func(p *parti
 
 // candidates returns the keys of the traces that may carry an identifier of any kind.
 func (p *partition) candidates(ctx context.Context, db *sql.DB, id string) ([]int64, error) {
+	return p.keys(ctx, db, hashesOf(id)...)
+}
+
+// hashesOf returns the hashes that an identifier has as one of any kind.
+func hashesOf(id string) []int64 {
 	hashes := []int64{hashID(kindRequest, id), hashID(kindResponse, id)}
 	if t, ok := parseTraceID(id); ok {
 		hashes = append([]int64{hashTrace(t)}, hashes...)
 	}
-	return p.keys(ctx, db, hashes...)
+	return hashes
 }
 
 func joinKeys(keys []int64) string {

@@ -53,8 +53,9 @@ type Store struct {
 	limits limits
 	codec  *codec
 
-	mu    sync.RWMutex
-	parts []*partition // oldest first
+	mu     sync.RWMutex
+	parts  []*partition // oldest first
+	listed time.Time    // when the folder was last modified before it was listed; zero to list it anew
 
 	state  sync.Mutex // guards what Health tells
 	health health
@@ -252,14 +253,32 @@ func (s *Store) Close() error {
 	return nil
 }
 
+// settles is how much older than its listing a folder's last change must be for the
+// listing to be trusted: a change right after it can carry the same time.
+const settles = 100 * time.Millisecond
+
 // refresh takes notice of partitions that came or went.
 func (s *Store) refresh() error {
+	var modified time.Time
+	if fi, err := os.Stat(s.dir); err == nil {
+		modified = fi.ModTime()
+	}
+	s.mu.RLock()
+	same := !s.listed.IsZero() && s.listed.Equal(modified)
+	s.mu.RUnlock()
+	if same {
+		return nil
+	}
+	if time.Since(modified) < settles { // the kernel's time, which no clock of ours replaces
+		modified = time.Time{}
+	}
 	found, err := names(s.dir)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.listed = modified
 	known := make(map[string]*partition, len(s.parts))
 	for _, p := range s.parts {
 		known[p.name] = p

@@ -87,7 +87,7 @@ func (s *Store) Table(ctx context.Context, q sources.TableQuery) (*sources.Reque
 			b.cut = true
 			return nil
 		}
-		return b.partition(ctx, db, max(lo, q.Since.UnixNano()), min(hi+1, q.Until.UnixNano()))
+		return b.partition(ctx, s.codec, db, max(lo, q.Since.UnixNano()), min(hi+1, q.Until.UnixNano()))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("traces: table of requests: %w", err)
@@ -153,6 +153,8 @@ type tableMaker struct {
 	lists     []*dictionary
 	score     int // index of the scores among the numbers; -1 when not asked for
 
+	readers int
+
 	mu   sync.Mutex
 	n    int
 	cut  bool
@@ -193,8 +195,8 @@ func (d *dictionary) of(v string) uint32 {
 }
 
 func newTable(q *sources.TableQuery) (*tableMaker, error) {
-	b := &tableMaker{q: q, score: -1}
-	fields := []string{"key", "(time-" + strconv.FormatInt(q.Since.UnixNano(), 10) + ")/1000"}
+	b := &tableMaker{q: q, score: -1, readers: tableReaders}
+	fields := []string{"key", "time-" + strconv.FormatInt(q.Since.UnixNano(), 10)}
 	for _, name := range q.Text {
 		col, ok := tableColumns[name]
 		if !ok {
@@ -243,14 +245,10 @@ func (k *keyed) of(key int64) (uint32, bool) {
 	return k.rows[i] - 1, true
 }
 
-// partition reads the rows that began between two times, and their lists.
-func (b *tableMaker) partition(ctx context.Context, db *sql.DB, since, until int64) error {
-	var first, last sql.NullInt64
-	// Rows arrive about in the order of their times: the range is about a range of keys.
-	if err := db.QueryRowContext(ctx, "SELECT min(key),max(key) FROM requests WHERE time>=? AND time<?", since, until).Scan(&first, &last); err != nil || !first.Valid {
-		return err
-	}
-	index := &keyed{first: first.Int64, rows: make([]uint32, last.Int64-first.Int64+1)}
+// scan reads rows one by one, and their lists: those of the keys from first to end
+// (exclusive) that began between two times. It returns where they went.
+func (b *tableMaker) scan(ctx context.Context, db *sql.DB, first, end, since, until int64) (*keyed, error) {
+	index := &keyed{first: first, rows: make([]uint32, end-first)}
 	// By key, the rows lie in the file one after the other; the newest come first, so
 	// that a table that gets too long lacks the oldest.
 	w := &where{}
@@ -259,19 +257,18 @@ func (b *tableMaker) partition(ctx context.Context, db *sql.DB, since, until int
 	if b.every > 1 {
 		w.add(thinned("key", b.every))
 	}
-	b.grow(int((last.Int64-first.Int64+1)/int64(b.every)) + 1)
 	step := int64(tableChunk * b.every)
 	query := "SELECT group_concat(" + b.selection + ",char(30)) FROM requests" + w.String()
-	keys := chunks(first.Int64, last.Int64+1, step)
+	keys := chunks(first, end, step)
 	err := b.parallel(ctx, db, query, len(keys), func(i int) []any {
 		args := slices.Clone(w.args)
 		args[0], args[1] = keys[i][0], keys[i][1]
 		return args
 	}, func(chunk string) { b.addRows(chunk, index) })
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return b.readLists(ctx, db, index, keys)
+	return index, b.readLists(ctx, db, index, keys)
 }
 
 // grow makes room for n more rows.
@@ -285,6 +282,9 @@ func (b *tableMaker) grow(n int) {
 		b.t.Numbers[i].V = slices.Grow(b.t.Numbers[i].V, n)
 	}
 }
+
+// taken says the same as thinned.
+func taken(key int64, every int) bool { return (key%1048576*40503>>8)%int64(every) == 0 }
 
 // thinned picks one of every keys. They are mixed first: traffic that takes turns
 // (tenant by tenant, say) would otherwise lose some of its turns altogether.
@@ -309,9 +309,9 @@ func (b *tableMaker) parallel(ctx context.Context, db *sql.DB, query string, n i
 		work <- i
 	}
 	close(work)
-	errs := make([]error, tableReaders)
+	errs := make([]error, b.readers)
 	var wg sync.WaitGroup
-	for r := range tableReaders {
+	for r := range b.readers {
 		wg.Go(func() {
 			stmt, err := db.PrepareContext(ctx, query)
 			if err != nil {
@@ -365,7 +365,7 @@ func (b *tableMaker) addRows(chunk string, index *keyed) {
 		key, _ := strconv.ParseInt(f, 10, 64)
 		f, row, _ = strings.Cut(row, unitSep)
 		at, _ := strconv.ParseInt(f, 10, 64)
-		b.t.Time = append(b.t.Time, time.Duration(at)*time.Microsecond)
+		b.t.Time = append(b.t.Time, time.Duration(at))
 		for i, d := range b.text {
 			f, row, _ = strings.Cut(row, unitSep)
 			b.t.Text[i].Codes = append(b.t.Text[i].Codes, d.of(f))
@@ -401,6 +401,9 @@ func millionths(s string) (int64, bool) {
 	}
 	return n, true
 }
+
+// scoreValues is what is read of a score.
+var scoreValues = []string{"id>>" + strconv.Itoa(listBits), "coalesce(CAST(round(value*1e6) AS INTEGER),'')", "evaluator"}
 
 // readLists reads what a row has several of. Two lists of one table are read in one go.
 func (b *tableMaker) readLists(ctx context.Context, db *sql.DB, index *keyed, keys [][2]int64) error {
@@ -438,12 +441,8 @@ func (b *tableMaker) readLists(ctx context.Context, db *sql.DB, index *keyed, ke
 	if b.score < 0 {
 		return nil
 	}
-	scores := &b.t.Numbers[b.score]
-	for len(scores.V) < b.n {
-		scores.V = append(scores.V, math.NaN())
-	}
-	values := []string{"id>>" + strconv.Itoa(listBits), "coalesce(CAST(round(value*1e6) AS INTEGER),'')", "evaluator"}
-	return b.children(ctx, db, "scores", values, keys, func(row string) {
+	scores := b.scores()
+	return b.children(ctx, db, "scores", scoreValues, keys, func(row string) {
 		f, row, _ := strings.Cut(row, unitSep)
 		key, _ := strconv.ParseInt(f, 10, 64)
 		value, evaluator, _ := strings.Cut(row, unitSep)
@@ -452,10 +451,24 @@ func (b *tableMaker) readLists(ctx context.Context, db *sql.DB, index *keyed, ke
 		if !ok || !known || b.q.Evaluator != "" && evaluator != b.q.Evaluator {
 			return
 		}
-		if at := &scores.V[n]; math.IsNaN(*at) || float64(v)/1e6 < *at {
-			*at = float64(v) / 1e6
-		}
+		lower(&scores.V[n], float64(v)/1e6)
 	})
+}
+
+// lower keeps the lowest of what is known.
+func lower(at *float64, v float64) {
+	if math.IsNaN(*at) || v < *at {
+		*at = v
+	}
+}
+
+// scores returns the column of scores, as long as there are rows.
+func (b *tableMaker) scores() *sources.NumberColumn {
+	c := &b.t.Numbers[b.score]
+	for len(c.V) < b.n {
+		c.V = append(c.V, math.NaN())
+	}
+	return c
 }
 
 func (b *tableMaker) children(ctx context.Context, db *sql.DB, table string, values []string, keys [][2]int64, take func(row string)) error {

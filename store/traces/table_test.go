@@ -24,7 +24,13 @@ var tableStart = time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC)
 func tableOf(tb testing.TB, n int) *traces.Store {
 	tb.Helper()
 	dir := tb.TempDir()
-	s := openStore(tb, dir)
+	// Nothing is done behind the test's back.
+	clock := newClock()
+	s, err := traces.OpenWith(dir, traces.Options{Folder: folder(tb), Clock: clock}, traces.Limits{Rest: time.Hour, Period: 1000 * time.Hour})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = s.Close() })
 	sink := &capture{}
 	send(tb, dial(tb, startReceiver(tb, sink).GRPCAddr()), requests(0, 1), 1)
 	for _, b := range sink.got {
@@ -92,6 +98,7 @@ func tableOf(tb testing.TB, n int) *traces.Store {
 	if _, err := db.Exec("INSERT INTO scores SELECT (i+1)<<10,'groundedness',(i%10)/10.0,'','' FROM n WHERE i%10=0"); err != nil {
 		tb.Fatal(err)
 	}
+	clock.add(11 * time.Hour)
 	return s
 }
 
@@ -258,37 +265,59 @@ func TestTableRefusesWhatARowDoesNotHave(t *testing.T) {
 }
 
 // BenchmarkSuspects reads 200,000 rows (20,000 with -short) with four documents
-// each out of a warm store and finds what the failing ones have in common.
+// each out of a warm store and finds what the bad ones have in common: those that
+// fail, and those that are slow, with the shape of every stage. The newest rows are in
+// no block yet, as where traces arrive.
 func BenchmarkSuspects(b *testing.B) {
 	n := 200_000
 	if testing.Short() {
 		n = 20_000
 	}
 	s := tableOf(b, n)
-	q := everything(n)
-	failing := suspect.Outcome{Column: "schema", Bad: []string{"fail"}, Level: suspect.Checked}
-	var read, find, readCPU, findCPU time.Duration
-	for b.Loop() {
-		cpu := cpuTime(b)
-		began := time.Now()
-		t, err := s.Table(b.Context(), q)
-		if err != nil || t.N != n {
-			b.Fatal(t.N, err)
-		}
-		read += time.Since(began)
-		readCPU += cpuTime(b) - cpu
-		cpu = cpuTime(b)
-		began = time.Now()
-		state, _ := failing.States(t, tableStart.Add(time.Duration(n/2)*5*time.Millisecond))
-		found := suspect.Find(t, state, failing.Level)
-		find += time.Since(began)
-		findCPU += cpuTime(b) - cpu
-		if len(found.Suspects) == 0 || found.Suspects[0].Name() != "prompt=v14" {
-			b.Fatalf("%+v", found.Suspects)
-		}
+	s.BuildBlocks()
+	stages := []string{"latency"}
+	for stage := range sources.StageCount {
+		stages = append(stages, stage.String())
 	}
-	b.ReportMetric(float64(read.Milliseconds())/float64(b.N), "read-ms")
-	b.ReportMetric(float64(find.Milliseconds())/float64(b.N), "find-ms")
-	b.ReportMetric(float64(readCPU.Milliseconds())/float64(b.N), "read-cpu-ms")
-	b.ReportMetric(float64(findCPU.Milliseconds())/float64(b.N), "find-cpu-ms")
+	for _, bc := range []struct {
+		name    string
+		outcome suspect.Outcome
+		stages  []string
+	}{
+		{"failing", suspect.Outcome{Column: "schema", Bad: []string{"fail"}, Level: suspect.Checked}, nil},
+		{"slow", suspect.Outcome{Number: "latency", Level: suspect.Ended}, stages},
+	} {
+		b.Run(bc.name, func(b *testing.B) {
+			q := everything(n)
+			q.Numbers = append(slices.Clone(suspect.Numbers), bc.stages...)
+			slices.Sort(q.Numbers)
+			q.Numbers = slices.Compact(q.Numbers)
+			var read, find, readCPU, findCPU time.Duration
+			for b.Loop() {
+				cpu, began := cpuTime(b), time.Now()
+				t, err := s.Table(b.Context(), q)
+				if err != nil || t.N != n {
+					b.Fatal(t.N, err)
+				}
+				read += time.Since(began)
+				readCPU += cpuTime(b) - cpu
+				cpu, began = cpuTime(b), time.Now()
+				state, _ := bc.outcome.States(t, tableStart.Add(time.Duration(n/2)*5*time.Millisecond))
+				found := suspect.Find(t, state, bc.outcome.Level)
+				for _, stage := range bc.stages {
+					if shape := suspect.ShapeOf(t, stage, q.Until.Sub(q.Since), 60); shape != nil {
+						shape.Explain(t)
+					}
+				}
+				find += time.Since(began)
+				findCPU += cpuTime(b) - cpu
+				if bc.name == "failing" && (len(found.Suspects) == 0 || found.Suspects[0].Name() != "prompt=v14") {
+					b.Fatalf("%+v", found.Suspects)
+				}
+			}
+			b.ReportMetric(float64(read.Milliseconds())/float64(b.N), "read-ms")
+			b.ReportMetric(float64(find.Milliseconds())/float64(b.N), "find-ms")
+			b.ReportMetric(float64((readCPU+findCPU).Milliseconds())/float64(b.N), "cpu-ms")
+		})
+	}
 }

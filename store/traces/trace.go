@@ -21,7 +21,7 @@ func (s *Store) Trace(ctx context.Context, id string) (view *sources.RequestView
 		facts.Fetched = s.opts.Clock.Wall()
 		facts.Took = facts.Fetched.Sub(began)
 	}()
-	found, err := s.pieces(ctx, &facts, id, nil, func(f *piece) bool { return s.carries(f, id) })
+	found, err := s.pieces(ctx, &facts, id, false, nil, func(f *piece) bool { return s.carries(f, id) })
 	if err != nil || len(found) == 0 {
 		return nil, facts, wrapLookUp(id, err)
 	}
@@ -42,7 +42,7 @@ func (s *Store) Trace(ctx context.Context, id string) (view *sources.RequestView
 	whole := newest.row.TraceID
 	if whole != id {
 		// The rest of the trace may lie in another partition, without this identifier.
-		if found, err = s.pieces(ctx, &facts, whole, found, func(f *piece) bool { return f.row.TraceID == whole }); err != nil {
+		if found, err = s.pieces(ctx, &facts, whole, true, found, func(f *piece) bool { return f.row.TraceID == whole }); err != nil {
 			return nil, facts, wrapLookUp(id, err)
 		}
 	}
@@ -85,11 +85,15 @@ type piece struct {
 }
 
 // pieces finds what each partition has under an identifier, as far as it
-// matches. Those in hand are not read again.
-func (s *Store) pieces(ctx context.Context, facts *sources.Facts, id string, inHand []piece, match func(*piece) bool) ([]piece, error) {
+// matches. Those in hand are not read again. Again is what mayHave takes it for.
+func (s *Store) pieces(ctx context.Context, facts *sources.Facts, id string, again bool, inHand []piece, match func(*piece) bool) ([]piece, error) {
 	var out []piece
+	hashes := hashesOf(id)
 	err := s.each(ctx, facts, func(p *partition, db *sql.DB) error {
-		keys, err := p.candidates(ctx, db, id)
+		if !s.mayHave(ctx, p, db, again, hashes...) {
+			return nil
+		}
+		keys, err := p.keys(ctx, db, hashes...)
 		if err != nil {
 			return err
 		}

@@ -91,6 +91,7 @@ type writer struct {
 	responses map[int64]*trace
 	sealing   sync.WaitGroup
 	sealBusy  atomic.Bool
+	building  atomic.Bool // a block is being built
 	answering atomic.Bool // what others asked to be erased is being erased
 	checked   time.Time   // wall time of the last look at sizes
 }
@@ -122,6 +123,7 @@ func (w *writer) loop() {
 			task(w)
 		case <-tick.C:
 			w.idle()
+			w.buildBlock()
 			w.answerPurges()
 		case <-w.s.stop:
 			for { // calls that were accepted are finished
@@ -256,7 +258,7 @@ func (w *writer) connect(p *partition) (*conn, error) {
 	if p.unusable() {
 		return nil, fmt.Errorf("partition %s is gone", p.name)
 	}
-	c, err := openConn(p, w.s.opts.Clock.Now().UnixNano(), w.s.limits.maxPages)
+	c, err := openConn(p, w.s.opts.Clock, w.s.limits.maxPages)
 	if err != nil {
 		return nil, &partError{p, err}
 	}
