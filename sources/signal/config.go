@@ -46,6 +46,23 @@ type Budget struct {
 	Request  float64 `yaml:"request,omitempty"`
 }
 
+// of returns the budget of a scope; zero when there is none.
+func (b *Budget) of(scope string) float64 {
+	switch scope {
+	case "day":
+		return b.Day
+	case "period":
+		return b.Period
+	case "hour":
+		return b.Hour
+	case "user_hour":
+		return b.UserHour
+	case "request":
+		return b.Request
+	}
+	return 0
+}
+
 // Price is what one token costs, in USD. Cached input costs Cached, or Input when that is zero.
 type Price struct {
 	Input  float64 `yaml:"input"`

@@ -14,6 +14,7 @@ import (
 	"rollcall/sources"
 	"rollcall/sources/manifest"
 	"rollcall/sources/prom/stitch"
+	"rollcall/sources/signal/spend"
 )
 
 // Prom reads metrics.
@@ -84,6 +85,7 @@ type Evaluator struct {
 	rows     *rowCache
 	spans    spanCache
 	explain  explained
+	spending *spender
 
 	mu      sync.Mutex
 	exposed map[string]*exposure
@@ -128,6 +130,7 @@ func NewEvaluator(deps Deps, services map[string]Service) (*Evaluator, error) {
 		e.rows = newRowCache(deps.Rows)
 	}
 	e.usual = newUsuals(ctx, &e.wg, deps)
+	e.spending = newSpender(ctx, &e.wg, e)
 	return e, nil
 }
 
@@ -153,7 +156,10 @@ type run struct {
 	counts  memo[map[string]float64] // events behind values, by query
 	ledger  memo[*ledger]
 	rowsNow memo[rowAnswer]
-	failed  error // why the metrics source has nothing for this refresh
+
+	courses  memo[*spend.Course]
+	outlooks memo[spend.Outlook]
+	failed   error // why the metrics source has nothing for this refresh
 }
 
 // Snapshot reads and judges every signal of a service. The signals of the pane
@@ -173,6 +179,7 @@ func (e *Evaluator) Snapshot(ctx context.Context, service string, view sources.V
 			timeline, timelineErr = e.deps.Changes.Read(ctx, service, r.start.Add(-beforeRange), r.now, r.step)
 		})
 	}
+	r.readSpend(ctx)
 	r.readAll(ctx, first, snap.Readings)
 	wg.Wait()
 	if err := ctx.Err(); err != nil {
@@ -199,6 +206,7 @@ func (e *Evaluator) Snapshot(ctx context.Context, service string, view sources.V
 		snap.Health = e.deps.Health()
 	}
 	snap.Suspects = r.explainWorst(ctx, snap)
+	snap.Spend = r.spendReport(ctx, snap)
 	snap.Line = lineOf(snap, r.svc, e.deps.Changes != nil && timelineErr == nil)
 	if timelineErr != nil {
 		e.deps.Log.Warn("changes could not be read", "service", service, "error", timelineErr)
@@ -245,7 +253,11 @@ func (e *Evaluator) Warm(ctx context.Context, service string, view sources.View)
 	if _, err := e.Snapshot(ctx, service, view, ""); err != nil {
 		return err
 	}
-	return e.usual.wait(ctx, service)
+	if err := e.usual.wait(ctx, service); err != nil {
+		return err
+	}
+	since, until := spendSpan(view, view.End(e.deps.Clock.Now()))
+	return e.spending.wait(ctx, service, since, until)
 }
 
 func (e *Evaluator) begin(ctx context.Context, service string, view sources.View) (*run, error) {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"rollcall/sources"
+	"rollcall/sources/signal/spend"
 	"rollcall/sources/signal/suspect"
 )
 
@@ -18,6 +19,7 @@ type Snapshot struct {
 	Changes  []sources.Change  `json:"changes"`   // oldest first, within the view's range and the hour before
 	Live     sources.Manifest  `json:"manifest"`  // live at At, as far as known
 	Suspects *Explanation      `json:"-"`         // of what the line names first; nil when nothing is bad or it is not known
+	Spend    *spend.Report     `json:"-"`         // where money goes, as far as it was read; its Line is for whoever puts it into a sentence
 	Line     Line              `json:"-"`
 	Health   []sources.Health  `json:"sources"`
 }
