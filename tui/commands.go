@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"rollcall/sources"
+	"rollcall/sources/signal/spend"
 	"rollcall/tui/pane"
 	"rollcall/tui/widget"
 )
@@ -38,6 +39,10 @@ func (m *Model) choices() []choice {
 	add(pane.Suspects, choice{
 		text: "suspects", arg: "[SIGNAL]", help: "what the bad requests have in common", args: m.signalNames,
 		run: func(arg string) (tea.Cmd, error) { return m.open(pane.Suspects, strings.TrimSpace(arg)), nil },
+	})
+	add(pane.Spending, choice{
+		text: "spending", arg: "[tenant]", help: "budgets, loops, who spends most, what caches save", args: func() []string { return spend.Attributes[:] },
+		run: func(arg string) (tea.Cmd, error) { return m.open(pane.Spending, strings.TrimSpace(arg)), nil },
 	})
 	add(pane.Logs, choice{text: "logs", arg: "[text or LogQL]", help: "pane 7, filtered", run: m.openLogs})
 	out = append(out, m.deskChoices()...)

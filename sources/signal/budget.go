@@ -229,7 +229,7 @@ func budgetUserHour(ctx context.Context, r *run) (measured, error) {
 	if err != nil {
 		return measured{}, err
 	}
-	if m, ok := r.dearestUser(budget); ok {
+	if m, ok := r.dearestUser(ctx, budget); ok {
 		return m, nil
 	}
 	l, err := r.today(ctx)
@@ -268,12 +268,15 @@ func budgetUserHour(ctx context.Context, r *run) (measured, error) {
 }
 
 // dearestUser is the hour's spend of the user who spent most, from request rows.
-func (r *run) dearestUser(budget float64) (measured, bool) {
-	parts := r.e.spending.parts(r.svc.name, r.now.Add(-time.Hour), r.now)
-	user, usd, over, known := spend.Users(parts, budget)
+// Where rows are of some requests only, it is that user's share of what was spent.
+func (r *run) dearestUser(ctx context.Context, budget float64) (measured, bool) {
+	look := r.look(ctx, r.now.Add(-spendLeast))
+	f := look.Factor()
+	user, usd, over, known := spend.Users(look.Parts, budget/f)
 	if !known {
 		return measured{}, false
 	}
+	usd *= f
 	p := part{value: usd / budget, known: true, n: math.NaN(), verdict: sources.OK, why: format(usd, sources.USD) + " of " + format(budget, sources.USD)}
 	switch {
 	case p.value >= 2:
@@ -284,10 +287,12 @@ func (r *run) dearestUser(budget float64) (measured, bool) {
 	if over > 1 {
 		p.why += fmt.Sprintf("; %d users over it", over)
 	}
-	at := parts[len(parts)-1].Until
-	p.history = []sources.Point{{T: at, V: p.value}}
+	if f > 1 {
+		p.why = "≈ " + p.why
+	}
+	p.history = []sources.Point{{T: look.To, V: p.value}}
 	return measured{
-		parts: []part{p}, detail: user, prov: sources.Provenance{Provider: "requests"}, facts: sources.Facts{Source: "requests", At: at},
+		parts: []part{p}, detail: user, prov: sources.Provenance{Provider: "requests"}, facts: sources.Facts{Source: "requests", At: look.To},
 	}, true
 }
 

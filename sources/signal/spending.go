@@ -259,29 +259,37 @@ const (
 	budgetScopes = "request user_hour hour day period"
 )
 
-// spendReport says where money goes.
-func (r *run) spendReport(ctx context.Context, snap *Snapshot) *spend.Report {
-	until := r.now
-	from := r.now.Add(-min(spendMost, r.view.Range)).Truncate(spend.Part)
-	parts := r.e.spending.parts(r.svc.name, from, until)
-	s := r.e.spending
-	s.mu.Lock()
-	x := s.of(r.svc.name)
-	usual, failure, read := x.usual, x.err, !x.wall.IsZero()
-	if r.view.Range < spendLeast || len(parts) > 0 && parts[0].From.After(from) {
-		usual = nil // it is of another length
-	}
-	s.mu.Unlock()
+// look is what request rows tell since a time.
+func (r *run) look(ctx context.Context, since time.Time) *spend.Look {
 	look := &spend.Look{
-		From: from, To: until, Parts: parts, Reference: s.parts(r.svc.name, until.Add(-spendMost), until), Usual: usual, Most: spendShown,
+		From: since, To: r.now, Parts: r.e.spending.parts(r.svc.name, since, r.now), Reference: r.e.spending.parts(r.svc.name, r.now.Add(-spendMost), r.now), Most: spendShown,
 		Price: func(model string) (float64, float64, bool) {
 			p, ok := priceOf(r.e.deps.Prices, model)
 			return p.Input, p.Cached, ok && p.Cached > 0
 		},
 	}
-	if len(parts) > 0 {
-		look.From, look.To = parts[0].From, parts[len(parts)-1].Until
+	if l, err := r.today(ctx); err == nil && l.prov.Provider != "requests" {
+		c := r.course(ctx, l)
+		look.Spent = func(since, until time.Time) (float64, bool) {
+			usd, known := c.Between(since, until)
+			return usd, known > 0.99
+		}
 	}
+	return look
+}
+
+// spendReport says where money goes.
+func (r *run) spendReport(ctx context.Context, snap *Snapshot) *spend.Report {
+	from := r.now.Add(-min(spendMost, r.view.Range)).Truncate(spend.Part)
+	look := r.look(ctx, from)
+	s := r.e.spending
+	s.mu.Lock()
+	x := s.of(r.svc.name)
+	failure, read := x.err, !x.wall.IsZero()
+	if n := len(look.Parts); r.view.Range >= spendLeast && n > 0 && !look.Parts[0].From.After(from) {
+		look.Usual = x.usual // it is of the same length
+	}
+	s.mu.Unlock()
 	rep := spend.Of(look)
 	note := func(s string) { rep.Notes = append(rep.Notes, s) }
 	switch {

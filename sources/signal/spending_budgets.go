@@ -70,7 +70,8 @@ func (r *run) reportBudget(ctx context.Context, snap *Snapshot, rep *spend.Repor
 			x, _ := snap.Reading("budget_user_hour")
 			if x.Provenance.Provider == "requests" {
 				b.Who = x.Detail
-				_, _, b.Over, _ = spend.Users(r.e.spending.parts(r.svc.name, r.now.Add(-spendLeast), r.now), b.USD)
+				look := r.look(ctx, r.now.Add(-spendLeast))
+				_, _, b.Over, _ = spend.Users(look.Parts, b.USD/look.Factor())
 			} else {
 				b.Why += " (" + x.Detail + ")"
 			}

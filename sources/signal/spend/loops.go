@@ -125,7 +125,7 @@ func usualByRoute(parts []*Rows) (map[string]*usualCounts, []string) {
 			enough = enough || u[k].N >= leastRows
 		}
 		out[name] = u
-		if !enough {
+		if !enough && name != "" {
 			unknown = append(unknown, name)
 		}
 	}

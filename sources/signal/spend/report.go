@@ -38,6 +38,7 @@ type Report struct {
 	To       time.Time   `json:"to"`
 	Requests int         `json:"requests"`
 	SpentUSD sources.Num `json:"spent_usd"` // what they cost, as far as they tell; null when none does
+	Coverage sources.Num `json:"coverage"`  // share of the spend that metrics count which these requests account for; null when that is not known
 	Budgets  []Budget    `json:"budgets"`
 	Top      []Top       `json:"top"`
 	Loops    Loops       `json:"loops"`
@@ -57,11 +58,13 @@ type Look struct {
 	Reference []*Rows // what is usual on a route; reaches at least as far back as the window
 	Usual     []Usual // the same hours of earlier days
 	Price     PriceOf
-	Most      int // spenders of an attribute, and loops, at most
+	Spent     func(since, until time.Time) (usd float64, known bool) // as metrics count it; may be nil
+	Most      int                                                    // spenders of an attribute, and loops, at most
 }
 
 // Of makes the part of a report that request rows tell.
 func Of(l *Look) *Report {
+	l.trim()
 	r := &Report{
 		From: l.From.UTC(), To: l.To.UTC(), Budgets: []Budget{}, Top: []Top{}, Loops: Loops{Named: []Loop{}, Unknown: []string{}}, LoopRule: LoopRule,
 		Caches: []Saving{}, Unpriced: []Unpriced{}, Notes: []string{},
@@ -108,7 +111,81 @@ func Of(l *Look) *Report {
 	r.Top = top(l.Parts, l.Usual, l.Most)
 	r.Loops = loops(l.Parts, l.Reference, l.Most)
 	r.Caches = savings(l.Parts, covered(l.Parts), l.Price)
+	r.Coverage = l.coverage()
+	r.scale()
 	return r
+}
+
+// trim leaves out the time before there were rows.
+func (l *Look) trim() {
+	for len(l.Parts) > 1 && l.Parts[0].all.n == 0 {
+		l.Parts = l.Parts[1:]
+	}
+	if n := len(l.Parts); n > 0 {
+		l.From, l.To = l.Parts[0].From, l.Parts[n-1].Until
+	}
+}
+
+// Factor is how much more was spent than rows tell; 1 when they tell about all, or when that is not known.
+func (l *Look) Factor() float64 {
+	l.trim()
+	return factor(l.coverage())
+}
+
+func factor(coverage sources.Num) float64 {
+	if !coverage.OK || coverage.V >= some {
+		return 1
+	}
+	return 1 / coverage.V
+}
+
+// coverage is the share of the spend that rows account for, over the parts that are
+// over; the first may have begun without them.
+func (l *Look) coverage() sources.Num {
+	if l.Spent == nil || len(l.Parts) < 2 {
+		return sources.Num{}
+	}
+	parts := l.Parts[:len(l.Parts)-1]
+	if len(parts) > 2 {
+		parts = parts[1:]
+	}
+	rows, all := 0.0, 0.0
+	for _, p := range parts {
+		usd, known := l.Spent(p.From, p.Until)
+		if !known {
+			continue
+		}
+		rows += p.all.usd
+		all += usd
+	}
+	if all <= 0 || rows <= 0 {
+		return sources.Num{}
+	}
+	return sources.N(rows / all)
+}
+
+// some is the share below which rows are taken as a sample.
+const some = 0.85
+
+// scale takes rows of some requests as a fair sample of all.
+func (r *Report) scale() {
+	f := factor(r.Coverage)
+	if f == 1 {
+		return
+	}
+	r.Notes = append(r.Notes, fmt.Sprintf("request rows account for %s of the spend: what is marked ≈ takes them as a fair sample of it", sources.Ratio.Format(r.Coverage.V)))
+	for i := range r.Top {
+		for k := range r.Top[i].Spenders {
+			x := &r.Top[i].Spenders[k]
+			x.Estimate = sources.N(x.USD * f)
+		}
+	}
+	for i := range r.Caches {
+		if c := &r.Caches[i]; c.PerHour.OK && c.PerHour.V > 0 {
+			c.PerHour.V *= f
+			c.Why += ", ≈ for all requests"
+		}
+	}
 }
 
 // covered is how long the parts are.

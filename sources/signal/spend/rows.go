@@ -49,9 +49,12 @@ type sum struct {
 	n    float64 // requests, those that others stand for included
 	paid float64 // of which the cost is known
 	usd  float64
+	owed float64 // requests that used tokens and tell no cost
 }
 
-func (s *sum) add(o sum) { s.n, s.paid, s.usd = s.n+o.n, s.paid+o.paid, s.usd+o.usd }
+func (s *sum) add(o sum) {
+	s.n, s.paid, s.usd, s.owed = s.n+o.n, s.paid+o.paid, s.usd+o.usd, s.owed+o.owed
+}
 
 func (s sum) mean() (float64, bool) { return s.usd / s.paid, s.paid > 0 }
 
@@ -126,8 +129,29 @@ func Fold(t *sources.RequestTable, from, until time.Time) *Rows {
 		}
 	}
 	route, tenant, kind, served, pinned := text("route"), text("tenant"), text("cache"), text("model_served"), text("model")
+	tokens := func(i int) float64 {
+		a, b := in(i), out(i)
+		switch {
+		case math.IsNaN(a):
+			return b
+		case math.IsNaN(b):
+			return a
+		}
+		return a + b
+	}
+	each := make([]sum, t.N)
+	for i := range each {
+		s := sum{n: weight}
+		if usd := cost(i); !math.IsNaN(usd) {
+			s.paid, s.usd = weight, usd*weight
+		} else if tokens(i) > 0 {
+			s.owed = weight
+		}
+		each[i] = s
+		r.all.add(s)
+	}
 	for a, name := range Attributes {
-		r.by[a] = sumsBy(t.Column(name), cost, t.N, weight)
+		r.by[a] = sumsBy(t.Column(name), each)
 		r.cut[a] = len(r.by[a]) > mostValues
 		keepDearest(r.by[a])
 	}
@@ -159,12 +183,7 @@ func Fold(t *sources.RequestTable, from, until time.Time) *Rows {
 	routes := map[string]bool{}
 	r.rows = make([]row, 0, t.N)
 	for i := range t.N {
-		s := sum{n: weight}
 		usd := cost(i)
-		if !math.IsNaN(usd) {
-			s.paid, s.usd = weight, usd*weight
-		}
-		r.all.add(s)
 		rt := route(i)
 		if !routes[rt] {
 			if len(routes) >= mostRoutes {
@@ -172,21 +191,14 @@ func Fold(t *sources.RequestTable, from, until time.Time) *Rows {
 			}
 			routes[rt] = true
 		}
-		tokens := in(i)
-		if o := out(i); !math.IsNaN(o) {
-			tokens = cmp.Or(tokens, 0) + o
-			if math.IsNaN(in(i)) {
-				tokens = o
-			}
-		}
 		ck := [2]string{rt, kind(i)}
 		of := r.cache[ck]
-		of.add(s)
+		of.add(each[i])
 		r.cache[ck] = of
-		r.model(cmp.Or(served(i), pinned(i)), cached(i), usd, tokens, weight)
+		r.model(cmp.Or(served(i), pinned(i)), cached(i), usd, tokens(i), weight)
 		x := row{
 			route: code(rt), tenant: code(tenant(i)), usd: float32(usd),
-			count: [countKinds]float32{float32(spans(i)), float32(tokens), tools[i]},
+			count: [countKinds]float32{float32(spans(i)), float32(tokens(i)), tools[i]},
 		}
 		pair := [2]uint16{x.route, x.tenant}
 		if r.pairs[pair]++; r.pairs[pair] <= perTenant {
@@ -220,18 +232,13 @@ func (r *Rows) model(name string, cached, usd, tokens, weight float64) {
 	}
 }
 
-func sumsBy(c *sources.TextColumn, cost func(int) float64, n int, weight float64) map[string]sum {
+func sumsBy(c *sources.TextColumn, each []sum) map[string]sum {
 	if c == nil {
 		return nil
 	}
 	sums := make([]sum, len(c.Values))
-	for i := range min(n, len(c.Codes)) {
-		s := &sums[c.Codes[i]]
-		s.n += weight
-		if v := cost(i); !math.IsNaN(v) {
-			s.paid += weight
-			s.usd += v * weight
-		}
+	for i := range min(len(each), len(c.Codes)) {
+		sums[c.Codes[i]].add(each[i])
 	}
 	out := map[string]sum{}
 	for i, s := range sums {

@@ -11,9 +11,10 @@ import (
 // Spender is one value of an attribute, and what its requests cost.
 type Spender struct {
 	Attribute string      `json:"attribute"`
-	Value     string      `json:"value"` // empty: requests that do not tell
-	USD       float64     `json:"usd"`
-	AtLeast   bool        `json:"at_least,omitempty"` // some of its requests are not in it, or tell no cost
+	Value     string      `json:"value"`              // empty: requests that do not tell
+	USD       float64     `json:"usd"`                // as its request rows tell
+	AtLeast   bool        `json:"at_least,omitempty"` // some of its requests are not in it, or used tokens and tell no cost
+	Estimate  sources.Num `json:"estimate_usd"`       // where rows are of some requests only: its share of all that was spent
 	Share     sources.Num `json:"share"`              // of all known spend of the window
 	Requests  int         `json:"requests"`
 	Usual     sources.Num `json:"usual_usd"` // the median of the same hours of earlier days; null when that is not known
@@ -58,13 +59,18 @@ func top(parts []*Rows, usual []Usual, most int) []Top {
 	var out []Top
 	for a, name := range Attributes {
 		sums := map[string]sum{}
-		cut := false
+		cuts, in := 0, map[string]int{} // parts that lack the cheapest values
 		for _, p := range parts {
-			cut = cut || p.cut[a]
+			if p.cut[a] {
+				cuts++
+			}
 			for v, s := range p.by[a] {
 				x := sums[v]
 				x.add(s)
 				sums[v] = x
+				if p.cut[a] {
+					in[v]++
+				}
 			}
 		}
 		t := Top{Attribute: name, Values: len(sums), Spenders: []Spender{}}
@@ -75,7 +81,7 @@ func top(parts []*Rows, usual []Usual, most int) []Top {
 			if s.usd <= 0 {
 				continue
 			}
-			x := Spender{Attribute: name, Value: v, USD: s.usd, AtLeast: cut || s.paid < s.n, Requests: int(s.n)}
+			x := Spender{Attribute: name, Value: v, USD: s.usd, AtLeast: in[v] < cuts || s.owed > 0, Requests: int(s.n)}
 			if all > 0 {
 				x.Share = sources.N(s.usd / all)
 			}
