@@ -11,19 +11,41 @@ import (
 	"rollcall/sources/signal/spend"
 )
 
-// budget returns the budget of a scope in USD: from the configuration, else from the service's own metric.
+// budget returns the budget of a scope in USD: that of the configuration or the
+// service's own, whichever is lower, for that one runs out first.
 func (r *run) budget(ctx context.Context, scope string) (float64, error) {
-	if own := r.svc.Budget.of(scope); own > 0 {
-		return own, nil
+	usd, _, err := r.budgetFrom(ctx, scope)
+	return usd, err
+}
+
+// budgetFrom also says whose budget it is: "config" or "service".
+func (r *run) budgetFrom(ctx context.Context, scope string) (usd float64, from string, err error) {
+	own := r.svc.Budget.of(scope)
+	all, err := r.ownBudgets(ctx)
+	theirs := all[scope]
+	if !(theirs > 0) || math.IsInf(theirs, 0) {
+		theirs = 0
 	}
-	missing := errNotExposed{missing: scope + " budget; set it under budget"}
+	switch {
+	case own > 0 && (theirs == 0 || own <= theirs):
+		return own, "config", nil
+	case theirs > 0:
+		return theirs, "service", nil
+	case err != nil:
+		return 0, "", err
+	}
+	return 0, "", errNotExposed{missing: scope + " budget; set it under budget"}
+}
+
+// ownBudgets are those that the service exposes, by scope.
+func (r *run) ownBudgets(ctx context.Context) (map[string]float64, error) {
 	if r.e.deps.Prom == nil || r.failed == nil && !r.seen.has(LLMOps)("llmops_budget_usd") {
-		return 0, missing
+		return nil, nil
 	}
 	if r.failed != nil {
-		return 0, r.failed
+		return nil, r.failed
 	}
-	all, err := r.counts.get("budgets", func() (map[string]float64, error) {
+	return r.counts.get("budgets", func() (map[string]float64, error) {
 		series, _, err := r.e.deps.Prom.Query(ctx, expand(budgetQuery, r.svc.scope(LLMOps), 0, ""), r.now)
 		if err != nil {
 			return nil, err
@@ -36,13 +58,6 @@ func (r *run) budget(ctx context.Context, scope string) (float64, error) {
 		}
 		return out, nil
 	})
-	if err != nil {
-		return 0, err
-	}
-	if v := all[scope]; v > 0 && !math.IsInf(v, 0) {
-		return v, nil
-	}
-	return 0, missing
 }
 
 // dayOutlook is where the day ends.

@@ -38,6 +38,7 @@ type Overrule struct {
 }
 
 // Budget holds what may be spent, in USD; zero is no budget. The period is the calendar month (UTC).
+// Where the service exposes a budget of its own, the lower of the two counts.
 type Budget struct {
 	Day      float64 `yaml:"day,omitempty"`
 	Period   float64 `yaml:"period,omitempty"`

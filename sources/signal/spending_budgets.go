@@ -19,7 +19,7 @@ func (r *run) reportBudgets(ctx context.Context, snap *Snapshot, rep *spend.Repo
 		rep.Notes = append(rep.Notes, "spend is no more than a part: "+l.facts.Partial)
 	}
 	for _, scope := range strings.Fields(budgetScopes) {
-		usd, err := r.budget(ctx, scope)
+		usd, from, err := r.budgetFrom(ctx, scope)
 		if err != nil {
 			var absent errNotExposed
 			if !errors.As(err, &absent) {
@@ -27,9 +27,9 @@ func (r *run) reportBudgets(ctx context.Context, snap *Snapshot, rep *spend.Repo
 			}
 			continue
 		}
-		b := spend.Budget{Scope: scope, USD: usd, From: "config", Verdict: sources.NotExposed, Why: "spend is not known"}
-		if r.svc.Budget.of(scope) == 0 {
-			b.From = "service"
+		b := spend.Budget{Scope: scope, USD: usd, From: from, Verdict: sources.NotExposed, Why: "spend is not known"}
+		if own := r.svc.Budget.of(scope); from == "service" && own > 0 {
+			rep.Notes = append(rep.Notes, "the service's own budget of the "+spend.ScopeWords(scope)+" is lower than that of the configuration, "+format(own, sources.USD)+", and counts")
 		}
 		r.reportBudget(ctx, snap, rep, l, &b)
 		if b.Spent.OK {

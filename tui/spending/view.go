@@ -367,8 +367,12 @@ func (p *Pane) spender(c pane.Context, r *spend.Report, s *spend.Spender) item {
 			style = t.Watch
 		}
 	}
+	before := s.Usual
+	if s.Estimate.OK && s.USD > 0 { // compared like with like
+		before.V *= s.Estimate.V / s.USD
+	}
 	if s.Usual.OK {
-		usual = fmt.Sprintf("usually %s at this hour (%d days)", sources.USD.Format(s.Usual.V), s.Days)
+		usual = fmt.Sprintf("usually %s at this hour (%d days)", sources.USD.Format(before.V), s.Days)
 	}
 	return item{
 		key: spenderKey(s), section: spendersTitle, copied: s.Value, what: s.Attribute, open: requestsWith(c, r, s.Attribute, s.Value),
@@ -379,7 +383,7 @@ func (p *Pane) spender(c pane.Context, r *spend.Report, s *spend.Spender) item {
 			{Text: usd, Style: t.Bright},
 			{Text: share, Style: t.Plain},
 			{Text: kit.Thousands(s.Requests), Style: t.Plain},
-			{Text: p.usd(c, s.Usual, ""), Style: t.Dim},
+			{Text: p.usd(c, before, ""), Style: t.Dim},
 			{Text: ratio, Style: style},
 		},
 	}

@@ -198,12 +198,13 @@ func (t *printer) spenders(r *spend.Report) {
 			if x.Share.OK {
 				share = sources.Ratio.Format(x.Share.V)
 			}
-			usd := least + sources.USD.Format(x.USD)
+			usd, usual := least+sources.USD.Format(x.USD), x.Usual
 			if x.Estimate.OK {
+				usual.V *= x.Estimate.V / x.USD // compared like with like
 				usd = t.words("≈ ") + sources.USD.Format(x.Estimate.V)
 			}
 			tb.add(cell{name, &t.theme.Dim}, plainCell(orUnknown(x.Value, "(not told)")), cell{usd, &t.theme.Bright},
-				plainCell(share), plainCell(strconv.Itoa(x.Requests)), plainCell(t.money(x.Usual)), plainCell(ratio))
+				plainCell(share), plainCell(strconv.Itoa(x.Requests)), plainCell(t.money(usual)), plainCell(ratio))
 		}
 	}
 	t.title("Who spends, last " + widget.Span(r.To.Sub(r.From)) + ", " + t.money(r.SpentUSD) + " by " + strconv.Itoa(r.Requests) + " requests")

@@ -16,14 +16,14 @@ import (
 // least farZ, and x is at least leastFold times the median and not under its floor.
 // Requests from nearZ on count as well when one tenant has many of them: when so many
 // would come by chance with less than chance even if its share of them were unlike times
-// that of the others. At most perTenant requests of a tenant and part stand for
-// usual, so that one that loops all the time does not make loops usual.
+// that of the others. About as many requests of each tenant stand for usual, so that one that loops all the time does not make loops usual.
 const (
 	farZ      = 6.0
 	nearZ     = 3.0
 	leastSD   = 0.12 // about an eighth more or less: a route that never moves may move that much
 	leastFold = 2.0
 	perTenant = 8
+	perRoute  = 128 // and part, where it has few tenants
 	leastRows = 40 // of a route, to know what is usual
 	unlike    = 5
 	chance    = 1e-6

@@ -200,14 +200,28 @@ func Fold(t *sources.RequestTable, from, until time.Time) *Rows {
 			route: code(rt), tenant: code(tenant(i)), usd: float32(usd),
 			count: [countKinds]float32{float32(spans(i)), float32(tokens(i)), tools[i]},
 		}
-		pair := [2]uint16{x.route, x.tenant}
-		if r.pairs[pair]++; r.pairs[pair] <= perTenant {
-			r.sample = append(r.sample, i)
-		}
+		r.pairs[[2]uint16{x.route, x.tenant}]++
 		r.rows = append(r.rows, x)
 	}
+	r.pickSample()
 	r.keepOdd(t, text("request_id"), text("user"), llm)
 	return r
+}
+
+// pickSample picks about as many rows of each tenant of a route.
+func (r *Rows) pickSample() {
+	tenants := map[uint16]int{}
+	for pair := range r.pairs {
+		tenants[pair[0]]++
+	}
+	taken := map[[2]uint16]int{}
+	for i := range r.rows {
+		x := &r.rows[i]
+		pair := [2]uint16{x.route, x.tenant}
+		if taken[pair]++; taken[pair] <= max(perTenant, perRoute/tenants[x.route]) {
+			r.sample = append(r.sample, i)
+		}
+	}
 }
 
 func (r *Rows) model(name string, cached, usd, tokens, weight float64) {
