@@ -2,6 +2,7 @@ package signal
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,8 +45,18 @@ type spent struct {
 	wall    time.Time             // when it ended
 	err     error                 // what stopped it
 	course  bool                  // the last weeks were looked at
+	report  *spend.Report         // the last one made of the rows, and of what
+	madeOf  madeOf
 	usual   []spend.Usual
 	usualOf time.Time // the hour that usual is of
+}
+
+// madeOf is what a report on rows depends on.
+type madeOf struct {
+	first, last *spend.Rows
+	n           int
+	usual       time.Time
+	metrics     time.Time // up to when they are known
 }
 
 func newSpender(ctx context.Context, wg *sync.WaitGroup, e *Evaluator) *spender {
@@ -286,11 +297,29 @@ func (r *run) spendReport(ctx context.Context, snap *Snapshot) *spend.Report {
 	s.mu.Lock()
 	x := s.of(r.svc.name)
 	failure, read := x.err, !x.wall.IsZero()
-	if n := len(look.Parts); r.view.Range >= spendLeast && n > 0 && !look.Parts[0].From.After(from) {
-		look.Usual = x.usual // it is of the same length
+	of := madeOf{n: len(look.Parts), usual: x.usualOf}
+	if of.n > 0 {
+		of.first, of.last = look.Parts[0], look.Parts[of.n-1]
+		if r.view.Range >= spendLeast && !of.first.From.After(from) {
+			look.Usual = x.usual // it is of the same length
+		}
 	}
 	s.mu.Unlock()
-	rep := spend.Of(look)
+	if l, err := r.today(ctx); err == nil {
+		of.metrics = l.end
+	}
+	s.mu.Lock()
+	rep, same := x.report, x.madeOf == of
+	s.mu.Unlock()
+	if rep == nil || !same {
+		rep = spend.Of(look)
+		s.mu.Lock()
+		x.report, x.madeOf = rep, of
+		s.mu.Unlock()
+	}
+	own := *rep
+	rep = &own
+	rep.Notes, rep.Caches = slices.Clone(rep.Notes), slices.Clone(rep.Caches)
 	note := func(s string) { rep.Notes = append(rep.Notes, s) }
 	switch {
 	case r.e.deps.Tables == nil:

@@ -18,16 +18,17 @@ import (
 // would come by chance with less than chance even if its share of them were unlike times
 // that of the others. About as many requests of each tenant stand for usual, so that one that loops all the time does not make loops usual.
 const (
-	farZ      = 6.0
-	nearZ     = 3.0
-	leastSD   = 0.12 // about an eighth more or less: a route that never moves may move that much
-	leastFold = 2.0
-	perTenant = 8
-	perRoute  = 128 // and part, where it has few tenants
-	leastRows = 40 // of a route, to know what is usual
-	unlike    = 5
-	chance    = 1e-6
-	fewOthers = 100
+	farZ       = 6.0
+	nearZ      = 3.0
+	leastSD    = 0.12 // about an eighth more or less: a route that never moves may move that much
+	leastFold  = 2.0
+	perTenant  = 8
+	perRoute   = 128    // and part, where it has few tenants
+	leastRows  = 40     // of a route, to know what is usual
+	mostSample = 12_000 // requests of all routes that stand for usual
+	unlike     = 5
+	chance     = 1e-6
+	fewOthers  = 100
 )
 
 // floors are counts that are no loop however unusual.
@@ -99,9 +100,14 @@ func (u *usualCounts) worst(x *row) (kind int, z float64) {
 
 func usualByRoute(parts []*Rows) (map[string]*usualCounts, []string) {
 	values := map[string]*[countKinds][]float64{}
+	n := 0
 	for _, p := range parts {
-		for _, i := range p.sample {
-			x := &p.rows[i]
+		n += len(p.sample)
+	}
+	every := max(1, n/mostSample)
+	for _, p := range parts {
+		for j := 0; j < len(p.sample); j += every {
+			x := &p.rows[p.sample[j]]
 			name := p.names[x.route]
 			v := values[name]
 			if v == nil {

@@ -77,20 +77,23 @@ func top(parts []*Rows, usual []Usual, most int) []Top {
 		if _, unknown := sums[""]; unknown {
 			t.Values--
 		}
+		values := make([]string, 0, len(sums))
 		for v, s := range sums {
-			if s.usd <= 0 {
-				continue
+			if s.usd > 0 {
+				values = append(values, v)
 			}
+		}
+		slices.SortFunc(values, func(a, b string) int {
+			return cmp.Or(cmp.Compare(sums[b].usd, sums[a].usd), strings.Compare(a, b))
+		})
+		for _, v := range values[:min(len(values), most)] {
+			s := sums[v]
 			x := Spender{Attribute: name, Value: v, USD: s.usd, AtLeast: in[v] < cuts || s.owed > 0, Requests: int(s.n)}
 			if all > 0 {
 				x.Share = sources.N(s.usd / all)
 			}
 			t.Spenders = append(t.Spenders, x)
 		}
-		slices.SortFunc(t.Spenders, func(a, b Spender) int {
-			return cmp.Or(cmp.Compare(b.USD, a.USD), strings.Compare(a.Value, b.Value))
-		})
-		t.Spenders = t.Spenders[:min(len(t.Spenders), most)]
 		if len(usual) >= leastDays {
 			for i := range t.Spenders {
 				x := &t.Spenders[i]
