@@ -55,14 +55,14 @@ func (r *run) reportBudget(ctx context.Context, snap *Snapshot, rep *spend.Repor
 	case "request":
 		known := judged("budget_request")
 		if known {
-			b.Why = "mean " + format(b.Spent.V, sources.USD)
+			b.Why = "mean of all"
 		}
 		parts := r.e.spending.parts(r.svc.name, rep.From, rep.To)
 		if id, usd, over, ok := spend.Dearest(parts, b.USD); ok {
 			if !known {
 				b.Verdict, b.Why = sources.OK, ""
 			}
-			b.Spent, b.Who, b.Over = sources.N(usd), id, over
+			b.Who, b.Over = id, over
 			b.Why = strings.TrimPrefix(fmt.Sprintf("%s; dearest %s, %d over it", b.Why, format(usd, sources.USD), over), "; ")
 		}
 	case "user_hour":

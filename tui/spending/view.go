@@ -142,7 +142,7 @@ func (p *Pane) lines(c pane.Context, items []item) []line {
 		for k := range cols {
 			cols[k].Want = ansi.StringWidth(cols[k].Title)
 			for _, i := range rows {
-				cols[k].Want = max(cols[k].Want, min(70, ansi.StringWidth(kit.Line(items[i].cells[k].Text, 70))))
+				cols[k].Want = max(cols[k].Want, min(120, ansi.StringWidth(kit.Line(items[i].cells[k].Text, 120))))
 			}
 			cols[k].Min = min(cols[k].Want, max(5, cols[k].Min))
 		}

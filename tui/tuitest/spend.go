@@ -17,7 +17,7 @@ func Spend(now time.Time) *spend.Report {
 	r := &spend.Report{
 		From: hour(-1), To: now, Requests: 14_204, SpentUSD: n(171.9), Coverage: n(0.42), LoopRule: spend.LoopRule,
 		Budgets: []spend.Budget{
-			{Scope: "request", USD: 0.4, Spent: n(1.37), Used: n(3.425), Verdict: sources.OK, Why: "mean $0.012; dearest $1.37, 3 over it", Who: "req_7f3a90c1", Over: 3, From: "config"},
+			{Scope: "request", USD: 0.4, Spent: n(0.0121), Used: n(0.03), Verdict: sources.OK, Why: "mean of all; dearest $1.37, 3 over it", Who: "req_7f3a90c1", Over: 3, From: "config"},
 			{Scope: "user_hour", USD: 25, Spent: n(9.2), Used: n(0.368), Verdict: sources.OK, Why: "≈ $9.20 of $25.00", Who: "user:dbf1cb507afd727f", From: "config"},
 			{Scope: "hour", USD: 720, Spent: n(409), Used: n(0.568), Verdict: sources.OK, Why: "under 80%", From: "config"},
 			{Scope: "day", USD: 9800, Spent: n(1131), Used: n(0.1154), Verdict: sources.OK, Why: "likely lasts until midnight; 23:10 at the earliest", From: "service", Outlook: &spend.Outlook{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rollcall/sources"
+	"rollcall/sources/signal/spend"
 	"rollcall/store/journal"
 	"rollcall/store/scorecard"
 )
@@ -32,6 +33,7 @@ func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
 		"logs":             sources.LogLine{},
 		"changes":          sources.Change{},
 		"suspects":         suspectsJSON{},
+		"cost":             costJSON{Report: &spend.Report{}},
 		"doctor":           Finding{},
 		"init":             initJSON{},
 		"drill --headless": headlessJSON{},

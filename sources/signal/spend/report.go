@@ -15,12 +15,12 @@ import (
 type Budget struct {
 	Scope   string          `json:"scope"` // request, user_hour, hour, day, period
 	USD     float64         `json:"usd"`
-	Spent   sources.Num     `json:"spent_usd"` // in the scope's time up to now; of request and user_hour by the dearest
+	Spent   sources.Num     `json:"spent_usd"` // in the scope's time up to now; of user_hour by the dearest user, of request on average
 	Used    sources.Num     `json:"used"`      // Spent of USD, 0..1 and above
 	Verdict sources.Verdict `json:"verdict"`
 	Why     string          `json:"why"`
 	Outlook *Outlook        `json:"outlook,omitempty"` // of those that add up: day and period
-	Who     string          `json:"who,omitempty"`     // the user or the request that spent it
+	Who     string          `json:"who,omitempty"`     // the user or the request that spent most
 	Over    int             `json:"over,omitempty"`    // users or requests over it in the window
 	From    string          `json:"from"`              // "config", or "service": llmops_budget_usd
 }
