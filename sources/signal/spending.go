@@ -41,11 +41,12 @@ type spent struct {
 	parts   map[int64]*spend.Rows // by start, Unix seconds
 	final   map[int64]bool        // not read again
 	loading chan struct{}         // closed when the loading ends
-	until   time.Time             // of the newest loading
-	wall    time.Time             // when it ended
-	err     error                 // what stopped it
-	course  bool                  // the last weeks were looked at
-	report  *spend.Report         // the last one made of the rows, and of what
+	since   time.Time             // what the newest loading read
+	until   time.Time
+	wall    time.Time     // when it ended
+	err     error         // what stopped it
+	course  bool          // the last weeks were looked at
+	report  *spend.Report // the last one made of the rows, and of what
 	madeOf  madeOf
 	usual   []spend.Usual
 	usualOf time.Time // the hour that usual is of
@@ -109,10 +110,11 @@ func (s *spender) load(service string, since, until time.Time) chan struct{} {
 	if x.loading != nil || s.ctx.Err() != nil {
 		return x.loading
 	}
-	if wall := s.e.deps.Clock.Wall(); !x.wall.IsZero() && wall.Sub(x.wall).Abs() < spendRest && x.course {
+	if moved := until.Sub(x.until); !x.wall.IsZero() && x.err == nil && moved >= 0 && !since.Before(x.since.Add(-spend.Part)) &&
+		(moved < spendAgain || moved < spend.Part && s.e.deps.Clock.Wall().Sub(x.wall).Abs() < spendRest) {
 		return nil
 	}
-	if moved := until.Sub(x.until); x.course && x.err == nil && moved >= 0 && moved < spendAgain {
+	if x.err != nil && s.e.deps.Clock.Wall().Sub(x.wall).Abs() < spendRest {
 		return nil
 	}
 	done := make(chan struct{})
@@ -129,7 +131,7 @@ func (s *spender) load(service string, since, until time.Time) chan struct{} {
 		course := s.readCourse(service)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		x.loading, x.until, x.wall, x.err = nil, until, s.e.deps.Clock.Wall(), err
+		x.loading, x.since, x.until, x.wall, x.err = nil, since, until, s.e.deps.Clock.Wall(), err
 		x.course = x.course || course
 	})
 	return done

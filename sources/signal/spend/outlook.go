@@ -26,7 +26,7 @@ const (
 const (
 	ByCourse   = "course of earlier days"
 	ByLine     = "straight line"
-	NoOutlook  = "nothing known of the last hour"
+	NoOutlook  = "too little known of late"
 	NothingNow = "nothing spent lately"
 )
 
@@ -63,13 +63,17 @@ func (c *Course) Outlook(a Ask) Outlook {
 	if a.Spent >= a.Budget {
 		o.Out, o.Early, o.Late = a.Now, a.Now, a.Now
 	}
-	if a.Grid <= 0 || !a.Now.Before(a.Until) {
+	if a.Grid <= 0 || len(a.Paces) == 0 || !a.Now.Before(a.Until) {
 		return o
 	}
 	if a.Known.IsZero() {
 		a.Known = a.Now
 	}
 	var paths []path
+	longest := a.Paces[0]
+	if _, known := c.Between(a.Known.Add(-longest), a.Known); known*float64(longest) < float64(min(3*a.Paces[len(a.Paces)-1], longest/4)) {
+		a.Paces = nil // one sample is no pace
+	}
 	for _, w := range a.Paces {
 		usd, known := c.Between(a.Known.Add(-w), a.Known)
 		if known < leastKnown/2 {
@@ -284,7 +288,7 @@ func (o *Outlook) Words(now time.Time, until string, clock func(time.Time) strin
 	}
 	switch {
 	case o.Method == NoOutlook && o.Out.IsZero():
-		return "no spend known in the last hour, so no forecast"
+		return "too little is known of what was spent lately for a forecast"
 	case o.Out.IsZero() && o.Early.IsZero():
 		return "lasts until " + until
 	case o.Out.IsZero():

@@ -208,6 +208,7 @@ func TestAForecastFromBadInputClaimsNothing(t *testing.T) {
 	for name, c := range map[string]*Course{
 		"nothing":             NewCourse(nil, nil),
 		"one sample long ago": NewCourse(nil, steps(noon.Add(-20*time.Hour), fine, 5)),
+		"one sample just now": NewCourse(nil, steps(noon.Add(-fine), fine, 5)),
 		"no numbers":          NewCourse(steps(noon.Add(-48*time.Hour), time.Hour, flat(48, nan)...), steps(noon.Add(-2*time.Hour), fine, flat(24, inf)...)),
 		"negative":            NewCourse(nil, steps(noon.Add(-2*time.Hour), fine, flat(24, -3)...)),
 		"steps without time":  NewCourse(nil, []Step{{noon, noon, 4}, {noon, noon.Add(-time.Hour), 4}}),
@@ -252,11 +253,11 @@ func TestStudentIsWithinTwoPercent(t *testing.T) {
 func TestTheWordsOfAnOutlook(t *testing.T) {
 	clock := func(t time.Time) string { return t.Format("15:04") }
 	for want, o := range map[string]Outlook{
-		"lasts until midnight":                               {Method: ByCourse},
-		"likely lasts until midnight; 14:00 at the earliest": {Method: ByCourse, Early: noon.Add(2 * time.Hour)},
-		"runs out at 13:00":                                  {Method: ByCourse, Out: noon.Add(time.Hour), Early: noon.Add(time.Hour), Late: noon.Add(time.Hour)},
-		"runs out at 13:00 (12:30 or later)":                 {Method: ByCourse, Out: noon.Add(time.Hour), Early: noon.Add(30 * time.Minute)},
-		"no spend known in the last hour, so no forecast":    {Method: NoOutlook},
+		"lasts until midnight":                                        {Method: ByCourse},
+		"likely lasts until midnight; 14:00 at the earliest":          {Method: ByCourse, Early: noon.Add(2 * time.Hour)},
+		"runs out at 13:00":                                           {Method: ByCourse, Out: noon.Add(time.Hour), Early: noon.Add(time.Hour), Late: noon.Add(time.Hour)},
+		"runs out at 13:00 (12:30 or later)":                          {Method: ByCourse, Out: noon.Add(time.Hour), Early: noon.Add(30 * time.Minute)},
+		"too little is known of what was spent lately for a forecast": {Method: NoOutlook},
 	} {
 		if got := o.Words(noon, "midnight", clock); got != want {
 			t.Errorf("%q, want %q", got, want)
