@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"rollcall/sources"
+	"rollcall/sources/signal/spend"
 	"rollcall/tui/pane"
 	"rollcall/tui/widget"
 )
@@ -47,6 +48,10 @@ func (m *Model) choices() []choice {
 			}
 			return m.open(pane.Alerts, arg), nil
 		},
+	})
+	add(pane.Spending, choice{
+		text: "spending", arg: "[tenant]", help: "budgets, loops, who spends most, what caches save", args: func() []string { return spend.Attributes[:] },
+		run: func(arg string) (tea.Cmd, error) { return m.open(pane.Spending, strings.TrimSpace(arg)), nil },
 	})
 	add(pane.Logs, choice{text: "logs", arg: "[text or LogQL]", help: "pane 7, filtered", run: m.openLogs})
 	out = append(out, m.deskChoices()...)

@@ -25,6 +25,7 @@ import (
 	"rollcall/tui/requests"
 	runpane "rollcall/tui/run"
 	"rollcall/tui/runbooks"
+	"rollcall/tui/spending"
 	"rollcall/tui/suspects"
 )
 
@@ -104,7 +105,7 @@ func console(ctx context.Context, c cli.ConsoleStart) error {
 	}
 	o := tui.Options{
 		Backend: c.Session,
-		Panes:   []pane.Pane{requests.New(), request.New(), logs.New(), changes.New(), suspects.New()},
+		Panes:   []pane.Pane{requests.New(), request.New(), logs.New(), changes.New(), suspects.New(), spending.New()},
 		Service: c.Service, NoColor: c.Look.NoColor, ASCII: c.Look.ASCII, Background: c.Look.Theme, SlowLink: c.Look.SlowLink,
 		Refresh: c.Config.Refresh.Or(config.DefaultRefresh), Range: c.View.Range, At: c.View.At, Hint: c.Notice,
 	}

@@ -4,26 +4,48 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"rollcall/sources"
+	"rollcall/sources/signal/spend"
 )
 
-// budget returns the budget of a scope in USD: from the configuration, else from the service's own metric.
+// budget returns the budget of a scope in USD: that of the configuration or the
+// service's own, whichever is lower, for that one runs out first.
 func (r *run) budget(ctx context.Context, scope string) (float64, error) {
-	b := r.svc.Budget
-	own := map[string]float64{"day": b.Day, "period": b.Period, "hour": b.Hour, "user_hour": b.UserHour, "request": b.Request}[scope]
-	if own > 0 {
-		return own, nil
+	usd, _, err := r.budgetFrom(ctx, scope)
+	return usd, err
+}
+
+// budgetFrom also says whose budget it is: "config" or "service".
+func (r *run) budgetFrom(ctx context.Context, scope string) (usd float64, from string, err error) {
+	own := r.svc.Budget.of(scope)
+	all, err := r.ownBudgets(ctx)
+	theirs := all[scope]
+	if !(theirs > 0) || math.IsInf(theirs, 0) {
+		theirs = 0
 	}
-	missing := errNotExposed{missing: scope + " budget; set it under budget"}
+	switch {
+	case own > 0 && (theirs == 0 || own <= theirs):
+		return own, "config", nil
+	case theirs > 0:
+		return theirs, "service", nil
+	case err != nil:
+		return 0, "", err
+	}
+	return 0, "", errNotExposed{missing: scope + " budget; set it under budget"}
+}
+
+// ownBudgets are those that the service exposes, by scope.
+func (r *run) ownBudgets(ctx context.Context) (map[string]float64, error) {
 	if r.e.deps.Prom == nil || r.failed == nil && !r.seen.of(LLMOps).has("llmops_budget_usd") {
-		return 0, missing
+		return nil, nil
 	}
 	if r.failed != nil {
-		return 0, r.failed
+		return nil, r.failed
 	}
-	all, err := r.counts.get("budgets", func() (map[string]float64, error) {
+	return r.counts.get("budgets", func() (map[string]float64, error) {
 		series, _, err := r.e.deps.Prom.Query(ctx, expand(budgetQuery, r.svc.scope(LLMOps), 0, ""), r.now)
 		if err != nil {
 			return nil, err
@@ -36,65 +58,79 @@ func (r *run) budget(ctx context.Context, scope string) (float64, error) {
 		}
 		return out, nil
 	})
-	if err != nil {
-		return 0, err
-	}
-	if v := all[scope]; v > 0 && !math.IsInf(v, 0) {
-		return v, nil
-	}
-	return 0, missing
 }
 
-// outlook is where the day ends at the present pace.
-type outlook struct {
-	total float64   // USD at midnight
-	out   time.Time // when the budget is spent; zero when it lasts
+// dayOutlook is where the day ends.
+func (r *run) dayOutlook(ctx context.Context, l *ledger, budget float64) spend.Outlook {
+	until := midnight(r.now).Add(oneDay)
+	return r.outlook(ctx, l, "day", spend.Ask{
+		Until: until, Spent: l.between(midnight(r.now), l.end) + l.tail, Budget: budget,
+		Paces: []time.Duration{time.Hour, quarter, ledgerStep}, Grid: max(ledgerStep, until.Sub(r.now)/96),
+	})
 }
 
-// dayOutlook follows yesterday's course of the day, scaled by how this hour
-// compares with the same hour yesterday; without yesterday, this hour goes on.
-func dayOutlook(l *ledger, now time.Time, budget float64) outlook {
-	hour := l.between(now.Add(-time.Hour), l.end)
-	before := l.between(now.Add(-25*time.Hour), now.Add(-24*time.Hour))
-	perStep := hour / float64(time.Hour/l.step)
-	scale := 0.0
-	if before > 0 {
-		scale = min(max(hour/before, 0.2), 10)
-	}
-	yesterday := map[int64]float64{}
-	for _, p := range l.steps {
-		yesterday[p.T.Unix()] = p.V
-	}
-	o := outlook{total: l.between(midnight(now), l.end) + l.tail}
-	if o.total >= budget {
-		o.out = now
-	}
-	for t := l.end.Add(l.step); !t.After(midnight(now).Add(24 * time.Hour)); t = t.Add(l.step) {
-		v, ok := yesterday[t.Add(-24*time.Hour).Unix()]
-		if v *= scale; !ok || scale == 0 {
-			v = perStep
-		}
-		o.total += v
-		if o.out.IsZero() && o.total >= budget {
-			o.out = t
-		}
-	}
+// outlook is worked out once per refresh and scope.
+func (r *run) outlook(ctx context.Context, l *ledger, scope string, ask spend.Ask) spend.Outlook {
+	o, _ := r.outlooks.get(scope, func() (spend.Outlook, error) {
+		ask.Now, ask.Known = r.now, l.end
+		return r.course(ctx, l).Outlook(ask), nil
+	})
 	return o
 }
 
+// course is what was spent in the last weeks, by the hour; of the last day by ledger steps.
+func (r *run) course(ctx context.Context, l *ledger) *spend.Course {
+	c, _ := r.courses.get("", func() (*spend.Course, error) {
+		var hours []spend.Step
+		// The first look at weeks is taken in the background.
+		if !r.view.Live() || r.e.spending.knows(r.svc.name) {
+			if weeks, err := r.weeks(ctx); err == nil {
+				hours = weeks.asSteps()
+			}
+		}
+		return spend.NewCourse(hours, l.asSteps()), nil
+	})
+	return c
+}
+
+// weeks is the ledger of the last four weeks and a day.
+func (r *run) weeks(ctx context.Context) (*ledger, error) {
+	return r.spent(ctx, r.now.Add(-4*oneWeek-oneDay).Truncate(periodStep), periodStep)
+}
+
+func (l *ledger) asSteps() []spend.Step {
+	out := make([]spend.Step, 0, len(l.steps))
+	for _, p := range l.steps {
+		out = append(out, spend.Step{Start: p.T.Add(-l.step), End: p.T, USD: p.V})
+	}
+	return out
+}
+
+// ahead writes a time to come, with the date when it is not today.
+func ahead(now time.Time) func(time.Time) string {
+	return func(t time.Time) string {
+		t = t.UTC()
+		if !midnight(t).Equal(midnight(now)) {
+			return t.Format("01-02 15:04")
+		}
+		return t.Format("15:04")
+	}
+}
+
 // verdict of a budget: levels count only when the budget will not last.
-func budgetVerdict(sig *Signal, used float64, o outlook, now time.Time, until string) (sources.Verdict, string) {
+func budgetVerdict(sig *Signal, used float64, o spend.Outlook, now time.Time, until string) (sources.Verdict, string) {
+	words := o.Words(now, until, ahead(now))
 	switch {
 	case used >= 1:
 		return sources.Bad, format(used, sources.Ratio) + " of the budget spent"
-	case o.out.IsZero():
-		return sources.OK, "lasts until " + until
-	case sig.level(used) == sources.Bad || o.out.Sub(now) <= soon:
-		return sources.Bad, fmt.Sprintf("runs out in %s, at %s", short(o.out.Sub(now)), clockTime(o.out, now))
+	case o.Out.IsZero():
+		return sources.OK, words
+	case sig.level(used) == sources.Bad || o.Out.Sub(now) <= soon:
+		return sources.Bad, "runs out in " + short(o.Out.Sub(now)) + ", " + strings.TrimPrefix(words, "runs out ")
 	case sig.level(used) == sources.Watch:
-		return sources.Watch, fmt.Sprintf("%s used, runs out at %s", format(used, sources.Ratio), clockTime(o.out, now))
+		return sources.Watch, format(used, sources.Ratio) + " used, " + words
 	}
-	return sources.OK, "runs out at " + clockTime(o.out, now)
+	return sources.OK, words
 }
 
 func budgetUsed(ctx context.Context, r *run) (measured, error) {
@@ -109,7 +145,7 @@ func budgetUsed(ctx context.Context, r *run) (measured, error) {
 		spent := l.between(midnight(r.now), l.end) + l.tail
 		p := r.figure(l, spent/day, r.sliding(l, startOfDay, 1/day)).parts[0]
 		p.name = "day"
-		p.verdict, p.why = budgetVerdict(sig, p.value, dayOutlook(l, r.now, day), r.now, "midnight")
+		p.verdict, p.why = budgetVerdict(sig, p.value, r.dayOutlook(ctx, l, day), r.now, "midnight")
 		out.parts = append(out.parts, p)
 	}
 	if p, err := r.periodUsed(ctx, sig, l); err == nil {
@@ -121,30 +157,39 @@ func budgetUsed(ctx context.Context, r *run) (measured, error) {
 	return out, nil
 }
 
-// periodUsed is the share of the month's budget, at the pace of the last day.
+// periodUsed is the share of the month's budget.
 func (r *run) periodUsed(ctx context.Context, sig *Signal, l *ledger) (part, error) {
 	period, err := r.budget(ctx, "period")
 	if err != nil {
 		return part{}, err
 	}
-	first := time.Date(r.now.UTC().Year(), r.now.UTC().Month(), 1, 0, 0, 0, 0, time.UTC)
-	hours, err := r.spent(ctx, first, periodStep)
+	hours, first, spent, err := r.month(ctx, l)
 	if err != nil {
 		return part{}, err
 	}
-	spent := hours.between(first, hours.end) + l.between(hours.end, l.end) + l.tail
-	o := outlook{total: spent}
-	if perDay := l.between(r.now.Add(-24*time.Hour), l.end); perDay > 0 {
-		left := time.Duration(max(0, period-spent) / perDay * float64(24*time.Hour))
-		if out := r.now.Add(left); out.Before(first.AddDate(0, 1, 0)) {
-			o.out = out
-		}
-	}
+	o := r.periodOutlook(ctx, l, first, spent, period)
 	since := func(time.Time) time.Time { return first }
 	p := r.figure(l, spent/period, r.sliding(hours, since, 1/period)).parts[0]
 	p.name = "period"
 	p.verdict, p.why = budgetVerdict(sig, p.value, o, r.now, "the end of the month")
 	return p, nil
+}
+
+// month is the ledger since the first of the month, and what was spent since.
+func (r *run) month(ctx context.Context, l *ledger) (hours *ledger, first time.Time, spent float64, err error) {
+	first = time.Date(r.now.UTC().Year(), r.now.UTC().Month(), 1, 0, 0, 0, 0, time.UTC)
+	if hours, err = r.spent(ctx, first, periodStep); err != nil {
+		return nil, first, 0, err
+	}
+	return hours, first, hours.between(first, hours.end) + l.between(hours.end, l.end) + l.tail, nil
+}
+
+func (r *run) periodOutlook(ctx context.Context, l *ledger, first time.Time, spent, budget float64) spend.Outlook {
+	until := first.AddDate(0, 1, 0)
+	return r.outlook(ctx, l, "period", spend.Ask{
+		Until: until, Spent: spent, Budget: budget,
+		Paces: []time.Duration{oneDay, oneDay / 4}, Grid: max(periodStep, until.Sub(r.now)/120),
+	})
 }
 
 func budgetForecast(ctx context.Context, r *run) (measured, error) {
@@ -157,16 +202,21 @@ func budgetForecast(ctx context.Context, r *run) (measured, error) {
 	if err != nil {
 		return measured{}, err
 	}
-	o := dayOutlook(l, r.now, day)
-	m := r.figure(l, o.total/day, nil)
+	o := r.dayOutlook(ctx, l, day)
+	if !o.Total.OK {
+		return measured{}, errNotExposed{missing: "spend of the last hour to go by"}
+	}
+	m := r.figure(l, o.Total.V/day, nil)
 	p := &m.parts[0]
-	p.verdict, p.why = sig.level(p.value), "lasts until midnight"
-	if !o.out.IsZero() {
-		left := o.out.Sub(r.now)
-		if m.detail = "runs out at " + clockTime(o.out, r.now); left <= soon {
+	p.verdict, p.why = sig.level(p.value), o.Words(r.now, "midnight", ahead(r.now))
+	if o.Low.V < o.High.V {
+		m.detail = format(o.Low.V/day, sources.Ratio) + " to " + format(o.High.V/day, sources.Ratio)
+	}
+	if !o.Out.IsZero() {
+		left := o.Out.Sub(r.now)
+		if left <= soon {
 			p.verdict = sources.Bad
 		}
-		p.why = "runs out in " + short(max(0, left))
 		if left <= 0 {
 			p.why = "spent"
 		}
@@ -186,12 +236,16 @@ func budgetHour(ctx context.Context, r *run) (measured, error) {
 	return r.figure(l, l.between(l.end.Add(-time.Hour), l.end)/hour, r.sliding(l, hourBefore, 1/hour)), nil
 }
 
-// budgetUserHour estimates what the top caller spends in an hour: its share of
-// the requests times the hour's spend. No metric carries the spend of a person.
+// budgetUserHour is what the dearest user spent in the last hour, as request rows
+// tell. Without them it is an estimate: the share of the top caller in the requests
+// times the hour's spend.
 func budgetUserHour(ctx context.Context, r *run) (measured, error) {
 	budget, err := r.budget(ctx, "user_hour")
 	if err != nil {
 		return measured{}, err
+	}
+	if m, ok := r.dearestUser(ctx, budget); ok {
+		return m, nil
 	}
 	l, err := r.today(ctx)
 	if err != nil {
@@ -226,6 +280,35 @@ func budgetUserHour(ctx context.Context, r *run) (measured, error) {
 	m.prov.Query = top.prov.Query + " × " + l.prov.Query
 	m.detail = "estimate from share of requests"
 	return m, nil
+}
+
+// dearestUser is the hour's spend of the user who spent most, from request rows.
+// Where rows are of some requests only, it is that user's share of what was spent.
+func (r *run) dearestUser(ctx context.Context, budget float64) (measured, bool) {
+	look := r.look(ctx, r.now.Add(-spendLeast))
+	f := look.Factor()
+	user, usd, over, known := spend.Users(look.Parts, budget/f)
+	if !known {
+		return measured{}, false
+	}
+	usd *= f
+	p := part{value: usd / budget, known: true, n: math.NaN(), verdict: sources.OK, why: format(usd, sources.USD) + " of " + format(budget, sources.USD)}
+	switch {
+	case p.value >= 2:
+		p.verdict = sources.Bad
+	case p.value >= 1:
+		p.verdict = sources.Watch
+	}
+	if over > 1 {
+		p.why += fmt.Sprintf("; %d users over it", over)
+	}
+	if f > 1 {
+		p.why = "≈ " + p.why
+	}
+	p.history = []sources.Point{{T: look.To, V: p.value}}
+	return measured{
+		parts: []part{p}, detail: user, prov: sources.Provenance{Provider: "requests"}, facts: sources.Facts{Source: "requests", At: look.To},
+	}, true
 }
 
 // budgetRequest compares the mean cost of a request with its budget.

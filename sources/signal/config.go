@@ -38,12 +38,30 @@ type Overrule struct {
 }
 
 // Budget holds what may be spent, in USD; zero is no budget. The period is the calendar month (UTC).
+// Where the service exposes a budget of its own, the lower of the two counts.
 type Budget struct {
 	Day      float64 `yaml:"day,omitempty"`
 	Period   float64 `yaml:"period,omitempty"`
 	Hour     float64 `yaml:"hour,omitempty"`
 	UserHour float64 `yaml:"user_hour,omitempty"`
 	Request  float64 `yaml:"request,omitempty"`
+}
+
+// of returns the budget of a scope; zero when there is none.
+func (b *Budget) of(scope string) float64 {
+	switch scope {
+	case "day":
+		return b.Day
+	case "period":
+		return b.Period
+	case "hour":
+		return b.Hour
+	case "user_hour":
+		return b.UserHour
+	case "request":
+		return b.Request
+	}
+	return 0
 }
 
 // Price is what one token costs, in USD. Cached input costs Cached, or Input when that is zero.

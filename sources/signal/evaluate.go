@@ -14,6 +14,7 @@ import (
 	"rollcall/sources"
 	"rollcall/sources/manifest"
 	"rollcall/sources/prom/stitch"
+	"rollcall/sources/signal/spend"
 )
 
 // Prom reads metrics.
@@ -85,6 +86,7 @@ type Evaluator struct {
 	spans    spanCache
 	explain  explained
 	rollouts rollouts
+	spending *spender
 
 	mu      sync.Mutex
 	exposed map[string]*exposure
@@ -133,6 +135,7 @@ func NewEvaluator(deps Deps, services map[string]Service) (*Evaluator, error) {
 	}
 	e.usual = newUsuals(ctx, &e.wg, deps)
 	e.explain.ctx, e.explain.wg, e.explain.m = ctx, &e.wg, map[lastKey]*explainedEntry{}
+	e.spending = newSpender(ctx, &e.wg, e)
 	return e, nil
 }
 
@@ -158,7 +161,10 @@ type run struct {
 	counts  memo[map[string]float64] // events behind values, by query
 	ledger  memo[*ledger]
 	rowsNow memo[rowAnswer]
-	failed  error // why the metrics source has nothing for this refresh
+
+	courses  memo[*spend.Course]
+	outlooks memo[spend.Outlook]
+	failed   error // why the metrics source has nothing for this refresh
 }
 
 // Snapshot reads and judges every signal of a service. The signals of the pane
@@ -181,6 +187,7 @@ func (e *Evaluator) Snapshot(ctx context.Context, service string, view sources.V
 			}
 		})
 	}
+	r.readSpend(ctx)
 	r.readAll(ctx, first, snap.Readings)
 	wg.Wait()
 	if err := ctx.Err(); err != nil {
@@ -207,6 +214,7 @@ func (e *Evaluator) Snapshot(ctx context.Context, service string, view sources.V
 		snap.Health = e.deps.Health()
 	}
 	snap.Suspects = r.explainWorst(ctx, snap)
+	snap.Spend = r.spendReport(ctx, snap)
 	told := *snap
 	told.Changes = causes(snap.Changes, snap.Readings)
 	snap.Line = lineOf(&told, r.svc, e.deps.Changes != nil && timelineErr == nil)
@@ -255,7 +263,11 @@ func (e *Evaluator) Warm(ctx context.Context, service string, view sources.View)
 	if _, err := e.Snapshot(ctx, service, view, ""); err != nil {
 		return err
 	}
-	return e.usual.wait(ctx, service)
+	if err := e.usual.wait(ctx, service); err != nil {
+		return err
+	}
+	since, until := spendSpan(view, view.End(e.deps.Clock.Now()))
+	return e.spending.wait(ctx, service, since, until)
 }
 
 func (e *Evaluator) begin(ctx context.Context, service string, view sources.View) (*run, error) {

@@ -379,19 +379,9 @@ func (r *run) fold(series []sources.Series, src *Source, name string, apart bool
 func (r *run) price(labels map[string]string) (usd float64, model string, ok bool) {
 	model = cmp.Or(labels["gen_ai_response_model"], labels["model"], labels["model_name"])
 	kind := cmp.Or(labels["gen_ai_token_type"], labels["kind"])
-	p, ok := r.e.deps.Prices[model]
+	p, ok := priceOf(r.e.deps.Prices, model)
 	if !ok {
-		// Providers answer with a dated name for an alias: the longest known prefix is its price.
-		best := ""
-		for name := range r.e.deps.Prices {
-			if strings.HasPrefix(model, name+"-") && len(name) > len(best) {
-				best = name
-			}
-		}
-		if best == "" {
-			return 0, model, false
-		}
-		p = r.e.deps.Prices[best]
+		return 0, model, false
 	}
 	switch kind {
 	case "input":
@@ -406,6 +396,22 @@ func (r *run) price(labels map[string]string) (usd float64, model string, ok boo
 		return p.Cached - p.Input, model, true
 	}
 	return 0, "", false
+}
+
+// priceOf looks up a model. Providers answer with a dated name for an alias: the
+// longest known prefix is its price.
+func priceOf(prices map[string]Price, model string) (Price, bool) {
+	if p, ok := prices[model]; ok {
+		return p, true
+	}
+	best := ""
+	for name := range prices {
+		if strings.HasPrefix(model, name+"-") && len(name) > len(best) {
+			best = name
+		}
+	}
+	p, ok := prices[best]
+	return p, ok && best != ""
 }
 
 // settle takes each part's newest value; one older than two steps is no value now.

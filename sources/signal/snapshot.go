@@ -6,6 +6,7 @@ import (
 	"rollcall/sources"
 	"rollcall/sources/manifest"
 	"rollcall/sources/signal/rollout"
+	"rollcall/sources/signal/spend"
 	"rollcall/sources/signal/suspect"
 )
 
@@ -23,6 +24,7 @@ type Snapshot struct {
 	Doubts   []string          `json:"-"`         // where what is live is contradicted, a sentence each
 	Aliases  []manifest.Alias  `json:"-"`         // live models under names that say no snapshot
 	Suspects *Explanation      `json:"-"`         // of what the line names first; nil when nothing is bad or it is not known
+	Spend    *spend.Report     `json:"-"`         // where money goes, as far as it was read; its Line is for whoever puts it into a sentence
 	Line     Line              `json:"-"`
 	Health   []sources.Health  `json:"sources"`
 }

@@ -35,6 +35,7 @@ const (
 	Changes  ID = "changes"
 	Alerts   ID = "alerts"
 	Suspects ID = "suspects" // what explains a signal
+	Spending ID = "spending" // where money goes
 	Runbooks ID = "runbooks"
 	Run      ID = "run" // a plan, or a run
 	Incident ID = "incident"
@@ -97,7 +98,7 @@ type Copier interface {
 // OpenMsg asks the shell to open a pane on top of the current one.
 type OpenMsg struct {
 	ID ID
-	// Arg is a string for Request (any ID), Signal and Suspects (a signal), sources.RequestFilter for Requests, sources.LogQuery for
+	// Arg is a string for Request (any ID), Signal and Suspects (a signal), Spending (an attribute), sources.RequestFilter for Requests, sources.LogQuery for
 	// Logs, words or "fatigue" for Alerts, PlanOf or the run's ID for Run, Declare or the incident's ID for Incident, words of the filter for Journal.
 	Arg any
 }

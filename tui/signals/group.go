@@ -200,6 +200,11 @@ func (g *Group) Update(c pane.Context, msg tea.Msg) tea.Cmd {
 			if id := g.selected; id != "" {
 				return func() tea.Msg { return pane.OpenMsg{ID: pane.Suspects, Arg: id} }
 			}
+		case "b":
+			if g.group == sources.CostPane {
+				return func() tea.Msg { return pane.OpenMsg{ID: pane.Spending} }
+			}
+			return nil
 		case "/":
 			g.typing = true
 			return g.filter.Focus()
@@ -279,12 +284,16 @@ func (g *Group) Keys() []key.Binding {
 	if g.typing {
 		return []key.Binding{b("enter", "keep the filter", "enter"), b("esc", "clear it", "esc")}
 	}
-	return []key.Binding{
-		b("enter", "open the signal", "enter"),
+	out := []key.Binding{b("enter", "open the signal", "enter")}
+	if g.group == sources.CostPane {
+		out = append(out, b("b", "where money goes: budgets, loops, who spends", "b"))
+	}
+	return append(
+		out,
 		b("arrows", "select", "up", "down", "left", "right", "h", "j", "k", "l", "tab"),
 		b("/", "filter by name", "/"),
 		b("w", "why: suspects of the selected signal", "w"),
-	}
+	)
 }
 
 // CopyText is the query behind the selected signal.

@@ -138,6 +138,9 @@ func Snapshot(service string, v sources.View, now time.Time) *signal.Snapshot {
 			{Source: "otlp", State: sources.SourceUp, LastGood: now, Rate: 418},
 		},
 	}
+	if failing {
+		snap.Spend = Spend(end)
+	}
 	if failing && end.After(ChangeAt) {
 		snap.Live.ID, snap.Live.Versions[sources.Prompt] = "m-0143", "v14"
 	}

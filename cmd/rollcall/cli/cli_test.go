@@ -116,6 +116,15 @@ func TestEveryCommandAnswersInTextAndInJSON(t *testing.T) {
 			[]string{"signal", "verdict", "why", "from", "to", "bad", "good", "tested", "provider", "suspects"},
 		},
 		{[]string{"suspects", "latency_p95"}, ExitOK, []string{"slow hump", "cache=none in 98% of the slow"}, []string{"shapes"}},
+		{
+			[]string{"cost"},
+			ExitBad,
+			[]string{
+				"Request req_7f3a90c1 of initech loops: 59 tool calls, usually 2", "runs out in 3h52m, at 06:39 (06:02 to 07:48)", "Loops: 42, $31.40", "≈ $233.81",
+				"cannot tell: no request without a cache tells its cost on faq", "mixtral", "Add these models under prices",
+			},
+			[]string{"service", "at", "line", "budgets", "top", "loops", "caches", "unpriced", "notes", "spend_usd_per_hour"},
+		},
 		{[]string{"requests", "--bad"}, ExitOK, []string{"request", "latency", "schema", "v14"}, []string{"request_id", "trace_id", "time", "prompt", "latency_s", "bad"}},
 		{[]string{"logs", "--limit", "5"}, ExitOK, []string{"2026-03-10T02:4", "info"}, []string{"time", "labels", "line"}},
 		{[]string{"version"}, ExitOK, []string{"rollcall 1.2.3 go1.26 linux/amd64"}, []string{"version", "go", "os", "arch"}},

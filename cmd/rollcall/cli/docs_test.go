@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rollcall/sources"
+	"rollcall/sources/signal/spend"
 	"rollcall/store/alerts"
 	"rollcall/store/fatigue"
 	"rollcall/store/journal"
@@ -45,6 +46,7 @@ func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
 		"version":           Version{},
 		"purge":             journal.PurgedData{},
 		"changes --rollout": rolloutJSON{},
+		"cost":              costJSON{Report: &spend.Report{}},
 	} {
 		body, ok := sections[title]
 		if !ok {

@@ -143,7 +143,7 @@ func (t *printer) words(s string) string {
 	return asciiWords.Replace(s)
 }
 
-var asciiWords = strings.NewReplacer("→", "->", "≥", ">=", "≤", "<=", "×", "x", "·", "|", "–", "-", "…", "...", "‰", "/1k", "µ", "u",
+var asciiWords = strings.NewReplacer("→", "->", "≥", ">=", "≤", "<=", "≈", "~", "×", "x", "·", "|", "–", "-", "…", "...", "‰", "/1k", "µ", "u",
 	"≠", "!=", "“", `"`, "”", `"`, "’", "'", "—", "-")
 
 func manifestWords(m *sources.Manifest, none string) string {
