@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"rollcall/sources"
+	"rollcall/sources/signal/rollout"
 	"rollcall/sources/signal/stat"
 	"rollcall/sources/signal/suspect"
 )
@@ -25,8 +26,20 @@ const (
 func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 	line := Line{Blind: blind(snap, changesKnown)}
 	worst := worstReadings(snap, svc)
-	if len(worst) == 0 {
+	undo := undone(snap.Rollout)
+	if len(worst) == 0 && undo == nil {
 		return quiet(snap, svc, line)
+	}
+	if len(worst) == 0 {
+		// Over all traffic nothing shows, and yet those who got the new version are worse off.
+		line.Verdict, line.Since = sources.Bad, undo.Candidate.Since
+		line.Parts = append(line.Parts, snap.Rollout.Sentence())
+		for i := range snap.Changes {
+			if c := &snap.Changes[i]; c.To != "" && c.To == undo.Candidate.Versions[c.Component] && c.To != undo.Control.Versions[c.Component] {
+				line.Change = c
+			}
+		}
+		return line.withRest(snap)
 	}
 	first := worst[0]
 	line.Verdict, line.Since = first.Verdict, first.Since
@@ -86,11 +99,36 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 	case changesKnown && !first.Since.IsZero():
 		line.Parts = append(line.Parts, "No change seen in the 30 minutes before.")
 	}
+	if undo != nil {
+		line.Parts = append(line.Parts, snap.Rollout.Sentence())
+	}
 	for _, r := range worst[1:] {
 		line.Parts = append(line.Parts, "Also "+lower(describe(r, svc, snap, false)))
 	}
-	return line.withBlind()
+	return line.withRest(snap)
 }
+
+// undone is the rollout that is to be rolled back; nil when there is none.
+func undone(r *rollout.Report) *rollout.Comparison {
+	if r == nil || len(r.Comparisons) == 0 || r.Comparisons[0].Verdict != rollout.RollBack {
+		return nil
+	}
+	return &r.Comparisons[0]
+}
+
+// withRest adds what is worth knowing beside what is worst, and what cannot be told.
+func (l Line) withRest(snap *Snapshot) Line {
+	if snap.Spend != nil && snap.Spend.Line != "" {
+		l.Parts = append(l.Parts, snap.Spend.Line)
+	}
+	if len(snap.Doubts) > 0 {
+		l.Parts = append(l.Parts, sentence(snap.Doubts[0]))
+	}
+	return l.withBlind()
+}
+
+// sentence begins with a capital and ends with a full stop.
+func sentence(s string) string { return upper(strings.TrimSuffix(s, ".")) + "." }
 
 // worstReadings picks at most two, of different families: the bad before those to
 // watch, since the rules behind a verdict ask for the same evidence of every signal;
@@ -411,7 +449,10 @@ func quiet(snap *Snapshot, svc *service, line Line) Line {
 	if n := count[sources.NoTraffic]; n > 0 && judged > 0 {
 		line.Parts = append(line.Parts, plural(n, "signal")+" without traffic.")
 	}
-	return line.withBlind()
+	if text := snap.Rollout.Sentence(); text != "" {
+		line.Parts = append(line.Parts, text)
+	}
+	return line.withRest(snap)
 }
 
 // blind names what could not be seen.

@@ -8,6 +8,8 @@ import (
 
 	"rollcall/sources"
 	"rollcall/sources/manifest"
+	"rollcall/sources/signal/rollout"
+	"rollcall/sources/signal/spend"
 )
 
 func lineFor(t *testing.T, readings []sources.Reading, changes []sources.Change, health []sources.Health, changesKnown bool) Line {
@@ -192,6 +194,51 @@ func TestWhatHasBeenSoForWeeksIsNoNews(t *testing.T) {
 	l = lineFor(t, []sources.Reading{off, usual("refusal")}, nil, nil, true)
 	if l.Verdict != sources.Watch || strings.Join(l.Signals, " ") != "disabled_features" {
 		t.Errorf("a feature that was just switched off: %s %v", l.Verdict, l.Signals)
+	}
+}
+
+func TestACanaryThatDoesWorseIsSaidThoughNothingElseShows(t *testing.T) {
+	svc, err := newService("s", Service{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompt := func(v string) map[sources.Component]string {
+		return map[sources.Component]string{sources.Prompt: v}
+	}
+	report := &rollout.Report{Comparisons: []rollout.Comparison{{
+		Kind: rollout.Canary, Verdict: rollout.RollBack, Why: "schema failures 9.1% (37/406) vs 1.2% (44/3,660), p=3e-14",
+		Candidate: rollout.Side{Name: "canary", Versions: prompt("v14"), Since: minutes(-12)}, Control: rollout.Side{Name: "live", Versions: prompt("v13")},
+	}}}
+	change := promptChange(minutes(-12))
+	change.Stage = "canary"
+	snap := &Snapshot{At: t0, Window: defaultWindow, Readings: []sources.Reading{usual("refusal")}, Changes: []sources.Change{change}, Rollout: report}
+	const want = "Canary prompt v14: roll back, schema failures 9.1% (37/406) vs 1.2% (44/3,660), p=3e-14."
+	l := lineOf(snap, svc, true)
+	if l.Verdict != sources.Bad || l.Text(200) != want || l.Change == nil || !l.Since.Equal(minutes(-12)) {
+		t.Errorf("%s: %s, change %v since %s", l.Verdict, l.Text(200), l.Change, l.Since)
+	}
+	snap.Readings = append(snap.Readings, bad("error_ratio", sources.HealthPane, 0.05, 0.006, minutes(-10)))
+	if l = lineOf(snap, svc, true); !strings.HasPrefix(l.Text(400), "Errors 5%") || !strings.Contains(l.Text(400), want) {
+		t.Errorf("beside something bad: %s", l.Text(400))
+	}
+	report.Comparisons[0].Verdict, report.Comparisons[0].Why = rollout.Hold, "too little to tell about schema failures; about 300 more requests"
+	snap.Readings = snap.Readings[:1]
+	if l = lineOf(snap, svc, true); l.Verdict != sources.OK || !strings.HasPrefix(l.Text(300), "Nothing is significantly worse than usual. Canary prompt v14: hold,") {
+		t.Errorf("while it is too early: %s: %s", l.Verdict, l.Text(300))
+	}
+}
+
+func TestTheLineEndsWithMoneyAndDoubts(t *testing.T) {
+	svc, err := newService("s", Service{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	snap := &Snapshot{
+		At: t0, Window: defaultWindow, Readings: []sources.Reading{bad("spend_rate", sources.CostPane, 0.9, 0.1, minutes(-10))},
+		Spend: &spend.Report{Line: "Loop: request r1."}, Doubts: []string{"the folder says prompt v13, metrics say v14"},
+	}
+	if got, want := lineOf(snap, svc, true).Text(400), "Loop: request r1. The folder says prompt v13, metrics say v14."; !strings.HasSuffix(got, want) {
+		t.Errorf("got  %s\nwant … %s", got, want)
 	}
 }
 

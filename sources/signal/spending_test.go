@@ -90,8 +90,8 @@ func (f *spendTables) count() int {
 	return len(f.asked)
 }
 
-// settled returns a snapshot for which everything was read.
-func settled(t *testing.T, e *Evaluator) *Snapshot {
+// settledSpend returns a snapshot for which everything was read.
+func settledSpend(t *testing.T, e *Evaluator) *Snapshot {
 	t.Helper()
 	since, until := spendSpan(view, view.End(e.deps.Clock.Now()))
 	if err := e.spending.wait(t.Context(), "s", since, until); err != nil {
@@ -113,7 +113,7 @@ func budgetOf(t *testing.T, s *Snapshot, scope string) spend.Budget {
 
 func TestALoopIsNamedWithWhatItCost(t *testing.T) {
 	tables := &spendTables{loops: minutes(-10)}
-	s := settled(t, evaluator(t, Deps{Prom: spending(flat(0.9)), Tables: tables, Prices: map[string]Price{"gpt": {Input: 2e-6, Cached: 5e-7}}}, Service{Budget: Budget{Day: 400, UserHour: 3, Request: 0.05}}))
+	s := settledSpend(t, evaluator(t, Deps{Prom: spending(flat(0.9)), Tables: tables, Prices: map[string]Price{"gpt": {Input: 2e-6, Cached: 5e-7}}}, Service{Budget: Budget{Day: 400, UserHour: 3, Request: 0.05}}))
 	l := s.Spend.Loops
 	if l.N != 10 || l.Named[0].RequestID != "req-loop" || l.Named[0].Tool != "look_up" || l.Named[0].Times != 60 || math.Abs(l.CostUSD.V-0.6) > 1e-6 {
 		t.Fatalf("%+v", l)
@@ -140,20 +140,20 @@ func TestRowsAreReadBesideTheRefreshAndPartByPart(t *testing.T) {
 	tables := &spendTables{}
 	c := &clock{now: t0}
 	e := evaluator(t, Deps{Prom: spending(flat(0.9)), Tables: tables, Clock: c}, Service{})
-	settled(t, e)
+	settledSpend(t, e)
 	first := tables.count() // 12 parts, and 7 earlier days
 	if first != 19 {
 		t.Errorf("%d reads", first)
 	}
 	for range 4 {
 		c.add(15 * time.Second)
-		settled(t, e)
+		settledSpend(t, e)
 	}
 	if n := tables.count() - first; n > 3 {
 		t.Errorf("a minute later %d more parts were read", n)
 	}
 	c.add(-30 * time.Minute) // the clock jumped
-	s := settled(t, e)
+	s := settledSpend(t, e)
 	if s.Spend.To.After(c.Now().Add(spend.Part)) || s.Spend.Requests == 0 {
 		t.Errorf("%s to %s, %d requests", s.Spend.From, s.Spend.To, s.Spend.Requests)
 	}
@@ -167,11 +167,11 @@ func TestRowsAreReadBesideTheRefreshAndPartByPart(t *testing.T) {
 }
 
 func TestWhatIsUsualOfASpenderComesFromEarlierDays(t *testing.T) {
-	s := settled(t, evaluator(t, Deps{Prom: spending(flat(0.9)), Tables: &spendTables{}}, Service{}))
+	s := settledSpend(t, evaluator(t, Deps{Prom: spending(flat(0.9)), Tables: &spendTables{}}, Service{}))
 	if x := s.Spend.Biggest("tenant"); x.Days != 7 || math.Abs(x.Ratio.V-1) > 0.01 {
 		t.Errorf("%+v", x)
 	}
-	s = settled(t, evaluator(t, Deps{Prom: spending(flat(0.9)), Tables: &spendTables{since: minutes(-120)}}, Service{}))
+	s = settledSpend(t, evaluator(t, Deps{Prom: spending(flat(0.9)), Tables: &spendTables{since: minutes(-120)}}, Service{}))
 	if x := s.Spend.Biggest("tenant"); x.Usual.OK || x.Ratio.OK {
 		t.Errorf("without earlier rows: %+v", x)
 	}
@@ -185,7 +185,7 @@ func TestTroubleWithRowsIsSaidAndBudgetsStand(t *testing.T) {
 		"disk gone":                {Prom: spending(flat(1)), Tables: &spendTables{fail: errors.New("disk gone; mount it")}},
 		"no request rows are kept": {Prom: spending(flat(1))},
 	} {
-		s := settled(t, evaluator(t, deps, Service{Budget: Budget{Day: 400}}))
+		s := settledSpend(t, evaluator(t, deps, Service{Budget: Budget{Day: 400}}))
 		if !contains(s.Spend.Notes, name) {
 			t.Errorf("notes %q", s.Spend.Notes)
 		}
@@ -206,7 +206,7 @@ func TestWithoutRowsTheServicesOwnFigureOfSavingsIsTaken(t *testing.T) {
 	p := spending(flat(1))
 	p.names = append(p.names, "llmops_cache_saved_usd_total")
 	p.on(`llmops_cache_saved_usd_total`, fakeSeries{map[string]string{"kind": "exact"}, flat(0.001)}, fakeSeries{map[string]string{"kind": "provider"}, flat(0.002)})
-	s := settled(t, evaluator(t, Deps{Prom: p}, Service{}))
+	s := settledSpend(t, evaluator(t, Deps{Prom: p}, Service{}))
 	if c := s.Spend.Caches[0]; math.Abs(c.PerHour.V-3.6) > 1e-9 || c.Provider != "prometheus" {
 		t.Errorf("%+v", c)
 	}
@@ -220,14 +220,14 @@ func TestTheLowerOfTwoBudgetsCountsAndOneOfZeroIsNone(t *testing.T) {
 	p.names = append(p.names, "llmops_budget_usd")
 	p.on(`llmops_budget_usd`, fakeSeries{map[string]string{"scope": "day"}, flat(180)}, fakeSeries{map[string]string{"scope": "hour"}, flat(0)},
 		fakeSeries{map[string]string{"scope": "period"}, flat(-4)}, fakeSeries{map[string]string{"scope": "request"}, flat(math.NaN())}, fakeSeries{map[string]string{"scope": "$\x1b[2J"}, flat(5)})
-	s := settled(t, evaluator(t, Deps{Prom: p}, Service{Budget: Budget{Day: 400}}))
+	s := settledSpend(t, evaluator(t, Deps{Prom: p}, Service{Budget: Budget{Day: 400}}))
 	if len(s.Spend.Budgets) != 1 {
 		t.Errorf("%+v", s.Spend.Budgets)
 	}
 	if b := budgetOf(t, s, "day"); b.USD != 180 || b.From != "service" || b.Verdict != sources.Bad || !contains(s.Spend.Notes, "is lower than that of the configuration") {
 		t.Errorf("%+v %q", b, s.Spend.Notes)
 	}
-	s = settled(t, evaluator(t, Deps{Prom: p}, Service{Budget: Budget{Day: 150}}))
+	s = settledSpend(t, evaluator(t, Deps{Prom: p}, Service{Budget: Budget{Day: 150}}))
 	if b := budgetOf(t, s, "day"); b.USD != 150 || b.From != "config" {
 		t.Errorf("%+v", b)
 	}
@@ -235,7 +235,7 @@ func TestTheLowerOfTwoBudgetsCountsAndOneOfZeroIsNone(t *testing.T) {
 
 func TestAResetCounterAndGapsClaimNoSpend(t *testing.T) {
 	bad := 0
-	s := settled(t, evaluator(t, Deps{Prom: spending(func(at time.Time) float64 {
+	s := settledSpend(t, evaluator(t, Deps{Prom: spending(func(at time.Time) float64 {
 		bad++
 		return []float64{math.NaN(), -7, math.Inf(1), absent}[bad%4]
 	})}, Service{Budget: Budget{Day: 100, Hour: 10, Period: 1000, Request: 1}}))
@@ -244,7 +244,7 @@ func TestAResetCounterAndGapsClaimNoSpend(t *testing.T) {
 			t.Errorf("%+v", b)
 		}
 	}
-	s = settled(t, evaluator(t, Deps{Prom: spending(func(at time.Time) float64 {
+	s = settledSpend(t, evaluator(t, Deps{Prom: spending(func(at time.Time) float64 {
 		if at.Equal(t0.Truncate(ledgerStep)) {
 			return 3
 		}
@@ -267,7 +267,7 @@ func TestAPastMomentIsReportedOfItsOwnTime(t *testing.T) {
 	if s.Spend.Loops.N != 0 || s.Spend.To.After(past.At) || s.Spend.Requests != 3*3600+0 {
 		t.Errorf("%s to %s, %d requests, %d loops", s.Spend.From, s.Spend.To, s.Spend.Requests, s.Spend.Loops.N)
 	}
-	if s = settled(t, e); s.Spend.Loops.N != 10 {
+	if s = settledSpend(t, e); s.Spend.Loops.N != 10 {
 		t.Errorf("now there are %d loops", s.Spend.Loops.N)
 	}
 }
