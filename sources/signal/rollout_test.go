@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +106,9 @@ type stagedRows struct {
 }
 
 func (f *stagedRows) Table(_ context.Context, q sources.TableQuery) (*sources.RequestTable, error) {
+	if !slices.Equal(q.Text, rollout.Text) {
+		return nil, errors.New("asked by somebody else")
+	}
 	f.asked++
 	if f.fail != nil {
 		return nil, f.fail
