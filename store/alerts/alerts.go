@@ -48,6 +48,7 @@ type Alert struct {
 	State    State     `json:"state"`
 	Severity string    `json:"severity,omitempty"` // its label
 	Since    time.Time `json:"since,omitzero"`
+	Fired    time.Time `json:"fired,omitzero"` // when a verdict had held for long enough, by the journal
 	Until    time.Time `json:"until,omitzero"` // of a resolved one
 	Sources  []string  `json:"sources"`        // who tells of it
 

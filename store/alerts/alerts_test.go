@@ -159,6 +159,17 @@ func TestWhatWasTakenUpStaysSoUntilItFiresAnew(t *testing.T) {
 	}
 }
 
+func TestAVerdictIsBadSinceBeforeItFiredAndIsTakenUpOnlyAfterThat(t *testing.T) {
+	fire := entry(1, ago(10), journal.AlertFiring, journal.AlertData{Signal: "schema_fail", Since: ago(16)}, "")
+	for m, want := range map[int]State{12: Firing, 5: Acknowledged} {
+		ack := entry(2, ago(m), journal.AlertAcknowledged, journal.AcknowledgedData{Alert: "schema_fail", Signal: "schema_fail"}, "")
+		a := Merge(Input{Now: now, Entries: []journal.Entry{ack, fire}}).Alerts[0]
+		if !a.Since.Equal(ago(16)) || !a.Fired.Equal(ago(10)) || a.State != want {
+			t.Errorf("acknowledged %d minutes ago: %+v", m, a)
+		}
+	}
+}
+
 func TestASourceThatIsDownShowsItsLastAnswerAsOld(t *testing.T) {
 	down := told(Prometheus, leak(sources.AlertFiring))
 	down.Err, down.Age = "prometheus: connection refused; is it running?", 90*time.Second

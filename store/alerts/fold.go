@@ -70,11 +70,15 @@ func foldEntries(entries []journal.Entry) *folded {
 
 // acknowledge marks what a person has taken up since it began.
 func (f *folded) acknowledge(a *Alert) {
+	began := a.Since
+	if !a.Fired.IsZero() {
+		began = a.Fired
+	}
 	for _, id := range []string{a.ID, a.also} {
 		list := f.acks[id]
 		for i := len(list) - 1; i >= 0; i-- {
 			ack := list[i]
-			if id == "" || ack.At.Before(a.Since) || !a.Until.IsZero() && ack.At.After(a.Until) {
+			if id == "" || ack.At.Before(began) || !a.Until.IsZero() && ack.At.After(a.Until) {
 				continue
 			}
 			a.Ack = &ack
@@ -116,7 +120,10 @@ func (in *Input) verdicts(f *folded) (out []Alert, bySignal map[string]int) {
 		if _, ok := bySignal[s]; ok {
 			continue
 		}
-		a := Alert{ID: s, Name: s, Signal: s, Label: v.data.Label, State: Firing, Since: v.since, Seq: v.seq, Sources: []string{Rollcall}, Evidence: numbers(&v.data)}
+		a := Alert{ID: s, Name: s, Signal: s, Label: v.data.Label, State: Firing, Since: v.since, Fired: v.since, Seq: v.seq, Sources: []string{Rollcall}, Evidence: numbers(&v.data)}
+		if b := v.data.Since; !b.IsZero() && b.Before(a.Since) {
+			a.Since = b
+		}
 		switch r := readings[s]; {
 		case v.resolved != nil:
 			if in.Now.Sub(v.until) > in.Keep {

@@ -267,8 +267,8 @@ func (f *folder) rule(all []*firing, since time.Time, covered time.Duration) (Ru
 	if r.Firings > 0 {
 		r.Share = sources.N(float64(r.Actioned) / float64(r.Firings))
 	}
-	if covered > 0 {
-		r.PerWeek = sources.N(float64(r.Firings) / max(covered.Hours()/week.Hours(), 1/7.0))
+	if covered >= week { // less says nothing about weeks
+		r.PerWeek = sources.N(float64(r.Firings) / (covered.Hours() / week.Hours()))
 	}
 	r.Threshold = separate(all)
 	f.advise(&r, all, covered)

@@ -238,15 +238,25 @@ func (p *Pane) take(c pane.Context, a answer) {
 	case a.list != nil:
 		was := p.current()
 		p.list, p.err, p.answered = a.list, nil, true
-		if p.detail != nil {
-			for i := range a.list.Alerts {
-				if a.list.Alerts[i].ID == p.detail.ID {
-					p.detail = &a.list.Alerts[i]
-				}
-			}
-		}
+		p.follow(a.list)
 		p.keep(c, was)
 	}
+}
+
+// follow keeps the alert in full up to date; one that nobody tells of any more says so.
+func (p *Pane) follow(l *alerts.List) {
+	if p.detail == nil {
+		return
+	}
+	for i := range l.Alerts {
+		if l.Alerts[i].ID == p.detail.ID {
+			p.detail = &l.Alerts[i]
+			return
+		}
+	}
+	gone := *p.detail
+	gone.Old, gone.AgeS = "no source tells of it any more", sources.Num{}
+	p.detail = &gone
 }
 
 // keep applies the filter, and leaves the cursor on its alert.

@@ -366,6 +366,19 @@ func TestTheSelectionStaysWithItsAlertAndTheFilterIsSaid(t *testing.T) {
 	}
 }
 
+func TestAnAlertInFullFollowsWhatIsToldOfIt(t *testing.T) {
+	d, p, f := opened(t, 120, 31, night())
+	d.Press("down", "enter")
+	l := night()
+	l.Alerts[1].Evidence = "one call in two"
+	f.set(l, nil)
+	d.Do(p.Refresh(d.C))
+	d.Shows("one call in two")
+	f.set(&alerts.List{}, nil)
+	d.Do(p.Refresh(d.C))
+	d.Shows("old: no source tells of it any more")
+}
+
 func TestALateAnswerIsDroppedAndAnErrorIsSaid(t *testing.T) {
 	d, p, f := opened(t, 120, 31, night())
 	late := answer{gen: p.gen, list: &alerts.List{}}

@@ -1,8 +1,15 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -92,5 +99,100 @@ func TestTheWorstValueIsTheOneOnTheBadSide(t *testing.T) {
 		if got := farther(r, sources.N(tc.than)); got != tc.farther {
 			t.Errorf("%s: %g farther than %g: %v", tc.dir, tc.value, tc.than, got)
 		}
+	}
+}
+
+// failingProm is a Prometheus on which one signal has been bad for an hour.
+func failingProm(w http.ResponseWriter, r *http.Request) {
+	_ = r.ParseForm()
+	w.Header().Set("Content-Type", "application/json")
+	if !strings.Contains(r.Form.Get("query"), "my_failures") {
+		emptyProm(w, r)
+		return
+	}
+	if !strings.HasSuffix(r.URL.Path, "query_range") {
+		_, _ = fmt.Fprintf(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[%d,"0.5"]}]}}`, time.Now().Unix())
+		return
+	}
+	start, _ := strconv.ParseFloat(r.Form.Get("start"), 64)
+	end, _ := strconv.ParseFloat(r.Form.Get("end"), 64)
+	step, _ := strconv.ParseFloat(r.Form.Get("step"), 64)
+	var points []string
+	for at := start; at <= end && step > 0; at += step {
+		points = append(points, fmt.Sprintf(`[%f,"0.5"]`, at))
+	}
+	_, _ = fmt.Fprintf(w, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[%s]}]}}`, strings.Join(points, ","))
+}
+
+func TestDaemonsWriteDownWhatFiresOnceWhileNoConsoleIsOpen(t *testing.T) {
+	cfg := servers(t, failingProm, lokiLines())
+	cfg.Refresh = sources.Duration(20 * time.Millisecond)
+	s := cfg.Services["assistant"]
+	level := .1
+	s.Queries = map[string]signal.Overrule{"schema_fail": {PromQL: "my_failures"}}
+	s.Thresholds = map[string]signal.Limits{"schema_fail": {Bad: &level}}
+	cfg.Services["assistant"] = s
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	defer func() { cancel(); running.Wait() }()
+	var looked [2]atomic.Int64
+	for i := range 2 {
+		a := open(t, cfg, Options{Origin: "collect"})
+		build := a.watch.make
+		a.watch.make = func(service string) *watcher {
+			w := build(service)
+			j := w.journal
+			w.journal = func() (*journal.Journal, error) { looked[i].Add(1); return j() }
+			return w
+		}
+		running.Go(func() { a.Watch(ctx) })
+		if i == 1 {
+			continue
+		}
+		j, err := a.Journal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait, stop := context.WithTimeout(ctx, time.Minute)
+		defer stop()
+		changed := j.Changed(wait)
+		for {
+			if list, err := j.Entries(wait, journal.Filter{Kinds: []journal.Kind{journal.AlertFiring}}); err != nil {
+				t.Fatal(err)
+			} else if len(list) > 0 {
+				if list[0].Actor != watcherName || list[0].Origin != "collect" {
+					t.Errorf("%+v", list[0])
+				}
+				break
+			}
+			select {
+			case <-changed:
+			case <-wait.Done():
+				t.Fatal("nobody wrote it down")
+			}
+		}
+	}
+	// Both go on looking, in turns.
+	deadline, stop := context.WithTimeout(ctx, time.Minute)
+	defer stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for looked[0].Load()+looked[1].Load() < 20 {
+		select {
+		case <-tick.C:
+		case <-deadline.Done():
+			t.Fatal("they stopped looking")
+		}
+	}
+	cancel()
+	running.Wait()
+	j := openJournal(t, filepath.Join(cfg.State, journalFile), &hand{t: time.Now()})
+	list, err := j.Entries(t.Context(), journal.Filter{Kinds: []journal.Kind{journal.AlertFiring, journal.AlertResolved}})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d entries, %v", len(list), err)
+	}
+	var d journal.AlertData
+	if err := json.Unmarshal(list[0].Data, &d); err != nil || d.Signal != "schema_fail" || d.Value != sources.N(.5) || d.Level != sources.N(.1) || d.Rule != "fixed" {
+		t.Errorf("%+v, %v", d, err)
 	}
 }

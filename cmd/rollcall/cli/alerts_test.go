@@ -82,7 +82,7 @@ func TestAlertsAreListedWithWhatIsKnownOfThem(t *testing.T) {
 	has(
 		t, text, "acknowledged schema_fail since 02:31:00Z rollcall 9.1% (182/2000) vs 1.2% usual, p=4e-12 · bo: rolling back?[2J · runbook rollback-prompt",
 		"silenced Leak-1a2b3c4d", "prometheus+alertmanager it leaks · silenced by ana until -: known · 1m35s old: connection refused",
-		"alertmanager: no answer now, 1 alerts of 1m35s ago · connection refused", "3 more name another service",
+		"alertmanager: no answer now, 1 alert of 1m35s ago · connection refused", "3 more name another service",
 	)
 	b.does(t, ExitBad, "alerts", "-o", "json")
 	var l alerts.List

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -25,6 +26,8 @@ import (
 	"rollcall/sources/prom"
 	"rollcall/sources/prom/promtest"
 	"rollcall/sources/redact"
+	"rollcall/store/alerts"
+	"rollcall/store/journal"
 )
 
 // stack returns the folder of the real servers that `make integration` builds.
@@ -180,6 +183,62 @@ func TestAlertmanagerContractOfARealServer(t *testing.T) {
 	if h := c.Health(); h.State != sources.SourceUp {
 		t.Errorf("wrong questions make it %+v", h)
 	}
+	t.Run("a verdict is told, merged into the list, silenced, and over", func(t *testing.T) { verdictContract(t, c) })
+}
+
+// verdictContract tells the Alertmanager of a verdict of rollcall's own.
+func verdictContract(t *testing.T, c *alertmanager.Client) {
+	ctx := t.Context()
+	mine := []sources.Matcher{{Name: alerts.LabelService, Value: "assistant"}, {Name: alerts.LabelSignal, Value: "schema_fail"}}
+	a := sources.Alert{
+		Name: "rollcall_schema_fail", Since: time.Now().Add(-10 * time.Minute), Ends: time.Now().Add(time.Minute),
+		Labels:      map[string]string{alerts.LabelService: "assistant", alerts.LabelSignal: "schema_fail", "severity": "page"},
+		Annotations: map[string]string{"summary": "schema fail 9.1% of jane.doe@example.com"},
+	}
+	list := func() *alerts.List {
+		t.Helper()
+		told, facts, err := c.Alerts(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		silences, _, err := c.Silences(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fired, _ := json.Marshal(journal.AlertData{Signal: "schema_fail"})
+		return alerts.Merge(alerts.Input{
+			Service: "assistant", Now: time.Now(), Entries: []journal.Entry{{Seq: 1, Kind: journal.AlertFiring, At: a.Since, Data: fired}},
+			Alertmanager: &alerts.Told{Alerts: told, Facts: facts}, Silences: silences,
+		})
+	}
+	one := func() alerts.Alert {
+		t.Helper()
+		found := list().Find("schema_fail")
+		if len(found) != 1 {
+			t.Fatalf("%d alerts of one verdict: %+v", len(found), found)
+		}
+		return found[0]
+	}
+	if err := c.Post(ctx, []sources.Alert{a}); err != nil {
+		t.Fatal(err)
+	}
+	promtest.Until(t, "the verdict in the Alertmanager", func() bool { x := one(); return x.Of(alerts.Alertmanager) })
+	if x := one(); x.State != alerts.Firing || strings.Contains(x.Annotations["summary"], "jane.doe") {
+		t.Errorf("%+v", x)
+	}
+	id, err := c.Silence(ctx, sources.Silence{Match: mine, Ends: time.Now().Add(time.Hour), By: "ana", Comment: "rolling back"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	promtest.Until(t, "the verdict to be silenced", func() bool {
+		x := one()
+		return x.State == alerts.Silenced && len(x.Silences) == 1 && x.Silences[0].ID == id && x.Silences[0].Comment == "rolling back"
+	})
+	a.Ends = time.Now()
+	if err := c.Post(ctx, []sources.Alert{a}); err != nil {
+		t.Fatal(err)
+	}
+	promtest.Until(t, "its end", func() bool { x := one(); return !x.Of(alerts.Alertmanager) })
 }
 
 // realStack is a Prometheus and an Alertmanager that run on free loopback ports
