@@ -165,7 +165,7 @@ func (q *suite) send(t *testing.T) {
 	td, spans, id = q.trace("hostile")
 	s := add(spans, id, "a\x1b]0;owned\x07\u202eb\nc", q.at)
 	s.Attributes().PutStr("llmops.request.id", q.value("hostile"))
-	s.Attributes().PutStr("gen_ai.input.messages", "\x1b[2J\x9b31m my card is 4111 1111 1111 1111, mail jane.doe@example.com")
+	s.Attributes().PutStr("gen_ai.input.messages", "\x1b[2J\u009b31m my card is 4111 1111 1111 1111, mail jane.doe@example.com")
 	s.Attributes().PutStr("long", strings.Repeat("lorem ipsum ", 20_000))
 	s.Attributes().PutStr("\x1b[31mkey", "v")
 	s.Status().SetCode(ptrace.StatusCodeError)
@@ -301,7 +301,7 @@ func (q *suite) hostile(t *testing.T) {
 		all = append(all, a.Key, a.Value)
 	}
 	for _, text := range all {
-		if strings.ContainsAny(text, "\x1b\x07\x9b\u202e") || strings.Contains(text, "4111 1111") || strings.Contains(text, "jane.doe") || strings.Contains(text, "sk-proj") {
+		if strings.ContainsAny(text, "\x1b\x07\u009b\u202e") || strings.Contains(text, "4111 1111") || strings.Contains(text, "jane.doe") || strings.Contains(text, "sk-proj") {
 			t.Errorf("not harmless: %.200q", text)
 		}
 	}
