@@ -19,7 +19,6 @@ import (
 	"rollcall/sources/manifest"
 	"rollcall/sources/signal"
 	"rollcall/sources/signal/rollout"
-	"rollcall/sources/signal/stat"
 	"rollcall/tui/tuitest"
 )
 
