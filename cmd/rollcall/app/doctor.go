@@ -36,7 +36,7 @@ const checkTime = 10 * time.Second
 // Doctor checks everything that a service needs, every source at the same time.
 func (a *App) Doctor(ctx context.Context, service string) []Finding {
 	checks := []func(context.Context, string) []Finding{
-		a.checkConfig, a.checkState, a.checkJournal, a.checkProm, a.checkRules, a.checkAlertmanager, a.checkAlerts, a.checkLoki, a.checkBackends, a.checkOTLP, a.checkTraces, a.checkQueries, a.checkSignals,
+		a.checkConfig, a.checkState, a.checkJournal, a.checkProm, a.checkRules, a.checkAlertmanager, a.checkAlerts, a.checkLoki, a.checkBackends, a.checkOTLP, a.checkTraces, a.checkQueries, a.checkSignals, a.checkManifests,
 		a.checkRunbooks, a.checkPins, a.checkLogin,
 	}
 	found := make([][]Finding, len(checks))
@@ -244,6 +244,22 @@ func (a *App) checkTraces(ctx context.Context, service string) []Finding {
 		return append(out, Finding{"traces", "request ID", sources.Watch, fmt.Sprintf("%d of %d rows have none", without, len(list.Rows)), "set llmops.request.id on the root span, or name the attribute in mapping.request_id"})
 	}
 	return append(out, ok("traces", "request ID", "in every row"))
+}
+
+// checkManifests says where what is live is contradicted, by a folder of manifests or otherwise.
+func (a *App) checkManifests(ctx context.Context, service string) []Finding {
+	t, err := a.Moves(ctx, service, sources.View{Range: time.Hour})
+	if err != nil {
+		return nil // that a source is down is said by its own check
+	}
+	var out []Finding
+	for _, d := range t.Doubts {
+		out = append(out, Finding{"signals", "manifests", sources.Watch, line(d), "correct what is wrong there; until then nothing is concluded from it"})
+	}
+	if s := a.cfg.Services[service]; s.Manifests != nil && len(out) == 0 {
+		out = append(out, ok("signals", "manifests", s.Manifests.Dir+" agrees with what runs"))
+	}
+	return out
 }
 
 // checkQueries asks the sources about the queries that the configuration brings:

@@ -68,3 +68,25 @@ func TestTheLastGoodManifestIsOfTheRequestsStageAndAMarkWins(t *testing.T) {
 		t.Errorf("of a request that ran what is marked: %q, differs %q: %s", v, diff, note)
 	}
 }
+
+func TestTheDoctorNamesManifestsThatContradictEachOther(t *testing.T) {
+	cfg := servers(t, emptyProm, nil)
+	dir := t.TempDir()
+	s := cfg.Services["assistant"]
+	s.Manifests = &manifest.Config{Dir: dir}
+	cfg.Services["assistant"] = s
+	write := func(name, prompt string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("versions: {prompt: "+prompt+"}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("a.yaml", "v13")
+	if f := open(t, cfg, Options{Once: true}).checkManifests(t.Context(), "assistant"); len(f) != 1 || f[0].Verdict != sources.OK {
+		t.Errorf("findings %+v", f)
+	}
+	write("b.yaml", "v14")
+	if f := open(t, cfg, Options{Once: true}).checkManifests(t.Context(), "assistant"); len(f) != 1 || f[0].Verdict != sources.Watch || !strings.Contains(f[0].Detail, "a.yaml and b.yaml both say") {
+		t.Errorf("findings %+v", f)
+	}
+}

@@ -61,6 +61,7 @@ type Comparison struct {
 	Outcomes  []Outcome `json:"outcomes"`
 	Needs     int       `json:"needs"`              // about how many more requests of the candidate decide; 0 when decided, -1 when none will
 	Provider  string    `json:"provider"`           // "prometheus" or "requests"
+	Sampled   bool      `json:"sampled,omitempty"`  // only some of the requests were counted
 	Doubts    []string  `json:"doubts,omitempty"`   // what speaks against believing it; with any, nothing is promoted
 	NotSeen   []string  `json:"not_seen,omitempty"` // outcomes that nobody counts by version
 }
@@ -86,7 +87,8 @@ type Input struct {
 	NotSeen  []string
 	Provider string
 	// Every is how many requests one counted request stands for; 0 and 1 are all.
-	Every int
+	Every   int
+	Sampled bool
 }
 
 // LeastTime is how long a candidate is watched before it is promoted, whatever it counts.
@@ -96,7 +98,7 @@ const LeastTime = 15 * time.Minute
 func Decide(in *Input) Comparison {
 	out := Comparison{
 		Kind: in.Kind, Candidate: in.Candidate, Control: in.Control, From: in.From, To: in.To,
-		Provider: in.Provider, Doubts: slices.Clone(in.Doubts), NotSeen: in.NotSeen, Outcomes: []Outcome{},
+		Provider: in.Provider, Sampled: in.Sampled, Doubts: slices.Clone(in.Doubts), NotSeen: in.NotSeen, Outcomes: []Outcome{},
 	}
 	if in.Kind == BlueGreen {
 		out.Live = liveSide(&in.Candidate, &in.Control)

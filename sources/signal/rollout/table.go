@@ -66,7 +66,7 @@ func FromTable(t *sources.RequestTable, from, to time.Time) (pairs []Input, doub
 		start := s.first.Truncate(time.Minute)
 		in := Input{
 			Candidate: s.Side, Control: control.Side, Newer: sure || s.first > control.first+time.Minute,
-			Kind: SideBySide, From: latest(from, t.Start.Add(start)), To: to, Provider: "requests", Every: t.Every,
+			Kind: SideBySide, From: latest(from, t.Start.Add(start)), To: to, Provider: "requests", Every: t.Every, Sampled: t.Facts.Sampled,
 		}
 		if s.stage != "" || control.stage != "" {
 			in.Kind = KindOf(s.Name, control.Name)

@@ -141,6 +141,9 @@ func (c *Comparison) Facts() []string {
 	from := "metrics"
 	if c.Provider == "requests" {
 		from = "request rows"
+		if c.Sampled {
+			from += ", not all of them"
+		}
 	}
 	out := []string{fmt.Sprintf("%s; %s with both, from %s", strings.Join(sides, "; "), plural(c.Minutes, "minute"), from)}
 	switch {
