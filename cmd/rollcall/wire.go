@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -41,7 +42,11 @@ func newProgram() *cli.Program {
 			InTTY: term.IsTerminal(os.Stdin.Fd()), OutTTY: term.IsTerminal(os.Stdout.Fd()), ErrTTY: term.IsTerminal(os.Stderr.Fd()),
 		},
 		Open: func(ctx context.Context, cfg *config.File, mode cli.Mode) (cli.Session, error) {
-			a, err := app.Open(ctx, cfg, app.Options{Receive: mode == cli.Receiving, Once: mode == cli.ReadOnly})
+			o := app.Options{Receive: mode == cli.Receiving, Once: mode == cli.ReadOnly}
+			if state := config.StateDir(os.LookupEnv); state != "" && mode == cli.Receiving {
+				o.Drills = filepath.Join(state, app.DrillsDir)
+			}
+			a, err := app.Open(ctx, cfg, o)
 			if err != nil {
 				return nil, err
 			}
@@ -66,6 +71,7 @@ func newProgram() *cli.Program {
 		},
 		Receives:   app.Receiving,
 		Rehearsals: app.Rehearsals,
+		Drills:     app.RecordDrills,
 		Version:    built(),
 	}
 	return p
