@@ -21,6 +21,7 @@ import (
 	journalpane "rollcall/tui/journal"
 	"rollcall/tui/logs"
 	"rollcall/tui/pane"
+	"rollcall/tui/readiness"
 	"rollcall/tui/request"
 	"rollcall/tui/requests"
 	runpane "rollcall/tui/run"
@@ -118,7 +119,7 @@ func console(ctx context.Context, c cli.ConsoleStart) error {
 	}
 	if desk, ok := c.Session.(pane.Desk); ok {
 		o.Desk = desk
-		o.Panes = append(o.Panes, runbooks.New(), runpane.New(), incident.New(), journalpane.New())
+		o.Panes = append(o.Panes, runbooks.New(), runpane.New(), incident.New(), journalpane.New(), readiness.New())
 	}
 	return tui.Run(ctx, o, tui.Terminal{})
 }

@@ -78,13 +78,13 @@ func Judge(e *Evidence) Report {
 		id, question string
 		facts        func(*Evidence) []Fact
 	}{
-		{Reproduce, "Can a bad answer be reproduced from what was recorded of its request?", reproduce},
-		{RollBack, "Can prompt, model and index each be rolled back by themselves?", rollBack},
+		{Reproduce, "Can a bad answer be reproduced from its records?", reproduce},
+		{RollBack, "Can prompt, model and index be rolled back one by one?", rollBack},
 		{Dashboards, "Are latency, cost, errors and quality on the screen?", dashboards},
 		{Alerts, "Does every alert lead to something that somebody does?", alerts},
-		{Response, "Is it written down how to respond, and what each severity means?", response},
+		{Response, "Are the response and the severities written down?", response},
 		{Cost, "Is cost held by budgets, caches and fallback models?", cost},
-		{Logs, "Are logs structured, found by request, and free of what must not be in them?", logs},
+		{Logs, "Are logs structured, found by request, and redacted?", logs},
 		{Cases, "Does every incident leave a test case in the eval suite?", cases},
 		{Rehearsed, "Was rolling back practised, as the runbooks stand today?", rehearsed},
 	} {
@@ -105,7 +105,7 @@ func Judge(e *Evidence) Report {
 // weigh makes one answer of facts: all yes is yes, all no is no, anything else
 // is partly. Facts that are not known count only if they could change that.
 func weigh(facts []Fact) Word {
-	var n = map[Word]int{}
+	n := map[Word]int{}
 	for i := range facts {
 		n[facts[i].Says]++
 	}
