@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"rollcall/runbooks/run"
 	"rollcall/sources"
 	"rollcall/sources/loki"
+	"rollcall/sources/request"
 	"rollcall/store/journal"
 	"rollcall/store/scorecard"
 )
@@ -151,8 +153,9 @@ func (a *App) lookAtRequests(ctx context.Context, service string, e *readiness.E
 			continue // its spans are somewhere else, or gone meanwhile
 		}
 		out.Opened++
+		content := request.ContentOf(v.Spans, v.Events)
 		has := func(kinds ...string) bool {
-			return slices.ContainsFunc(v.Content, func(c sources.Content) bool { return slices.Contains(kinds, c.Kind) && c.Text != "" })
+			return slices.ContainsFunc(content, func(c sources.Content) bool { return slices.Contains(kinds, c.Kind) && c.Text != "" })
 		}
 		if has("prompt", "system") && has("response") {
 			out.Texts++
@@ -226,7 +229,7 @@ func (a *App) lookAtSignals(ctx context.Context, service string, e *readiness.Ev
 			e.Budgets.Fallback = append(e.Budgets.Fallback, s)
 		case r.Signal == "budget_used" || r.Signal == "budget_daily":
 			if r.Verdict == sources.Unreachable {
-				dark = line(r.Why)
+				dark = line(cmp.Or(r.Facts.Stale, r.Facts.Partial, r.Why))
 			} else if r.Verdict != sources.NotExposed && len(e.Budgets.Scopes) == 0 {
 				e.Budgets.Metric = true
 			}

@@ -50,7 +50,13 @@ func (a *App) ResetRehearsals(ctx context.Context, service string) error {
 			return fmt.Errorf("%s is a rehearsal that has not ended; finish or stop it first", r.ID)
 		}
 	}
-	pins, err := OpenPins(a.cfg, service, func(name string) (string, bool) { return "1", name == runbooks.EnvRehearsal }, nil)
+	env := func(name string) (string, bool) {
+		if name == runbooks.EnvRehearsal {
+			return "1", true
+		}
+		return "", false
+	}
+	pins, err := OpenPins(a.cfg, service, env, nil)
 	if err != nil {
 		return err
 	}
