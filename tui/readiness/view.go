@@ -74,7 +74,11 @@ func (p *Pane) head(c pane.Context) string {
 	if p.report != nil {
 		for _, w := range []readiness.Word{readiness.Yes, readiness.Partly, readiness.No, readiness.CannotTell} {
 			glyph, style := look(t, w)
-			out = append(out, kit.Piece{Text: fmt.Sprintf("%s %d %s", glyph, p.report.Count(w), w), Style: style})
+			n := p.report.Count(w)
+			if n == 0 {
+				style = t.Dim
+			}
+			out = append(out, kit.Piece{Text: fmt.Sprintf("%s %d %s", glyph, n, w), Style: style})
 		}
 	}
 	switch {

@@ -32,6 +32,7 @@ func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
 		"logs":             sources.LogLine{},
 		"changes":          sources.Change{},
 		"suspects":         suspectsJSON{},
+		"readiness":        readinessJSON{},
 		"doctor":           Finding{},
 		"init":             initJSON{},
 		"drill --headless": headlessJSON{},
