@@ -220,7 +220,7 @@ func (p *Pane) CopyText(pane.Context) (string, string) {
 }
 
 var keys = struct{ open, rehearse, move key.Binding }{
-	rehearse: key.NewBinding(key.WithKeys("p"), key.WithHelp("p", "rehearse it; its plan comes first")),
+	rehearse: key.NewBinding(key.WithKeys("p"), key.WithHelp("p", "rehearse it")),
 	open:     key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "open; nothing runs yet")),
 	move:     key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "move")),
 }

@@ -117,7 +117,10 @@ func TestADrillIsWrittenDownWhereTheConfigurationKeepsItsJournal(t *testing.T) {
 			b := newBench(t, tc.config)
 			b.Drill = &fakeDriller{drill: &fakeDrill{session: b.session, done: make(chan struct{})}}
 			got := "nowhere"
-			b.Drills = func(_ context.Context, cfg *config.File, _, _ string) error { got = cfg.State; return errors.New("the disk is full") }
+			b.Drills = func(_ context.Context, cfg *config.File, _, _ string) error {
+				got = cfg.State
+				return errors.New("the disk is full")
+			}
 			b.run("drill", "--headless", "--for", "5ms")
 			want := tc.want
 			if want == "" {
