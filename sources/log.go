@@ -39,6 +39,10 @@ type LogList struct {
 	Lines []LogLine `json:"lines"`
 	Query string    `json:"query"` // as sent
 	Facts Facts     `json:"facts"`
+	// Redacted counts what was found in these lines and hidden before they left the
+	// source, by kind ("email", "api-key", ...; "person" for people that became
+	// tokens). It holds no secret. Nil when nothing was.
+	Redacted map[string]int `json:"-"`
 }
 
 // LogBatch is one delivery of a live tail. A batch without lines reports a change of state.

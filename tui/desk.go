@@ -44,7 +44,7 @@ type dutyMsg struct {
 
 // acting are the panes that need a desk.
 func acting(id pane.ID) bool {
-	return id == pane.Runbooks || id == pane.Run || id == pane.Incident || id == pane.Journal
+	return id == pane.Runbooks || id == pane.Run || id == pane.Incident || id == pane.Journal || id == pane.Readiness
 }
 
 // readDuty asks the desk what goes on, unless it is being asked: then once more afterwards.

@@ -17,6 +17,7 @@ import (
 	"rollcall/tui/incident"
 	journalpane "rollcall/tui/journal"
 	"rollcall/tui/pane"
+	"rollcall/tui/readiness"
 	runpane "rollcall/tui/run"
 	"rollcall/tui/runbooks"
 	"rollcall/tui/tuitest"
@@ -29,7 +30,7 @@ func deskBench(t testing.TB, w, h int, change ...func(*Options)) (*bench, *tuite
 	b := newBench(t, w, h, append([]func(*Options){full, func(o *Options) {
 		desk = tuitest.NewDesk(o.Backend.(*tuitest.Backend).Time)
 		o.Desk = desk
-		o.Panes = append(o.Panes, runbooks.New(), runpane.New(), incident.New(), journalpane.New())
+		o.Panes = append(o.Panes, runbooks.New(), runpane.New(), incident.New(), journalpane.New(), readiness.New())
 	}}, change...)...)
 	return b, desk
 }
@@ -51,7 +52,7 @@ func going(b *bench, desk *tuitest.Desk) {
 
 func TestAConsoleWithoutADeskOnlyReads(t *testing.T) {
 	b := newBench(t, 120, 36, full, func(o *Options) {
-		o.Panes = append(o.Panes, runbooks.New(), journalpane.New(), incident.New(), runpane.New())
+		o.Panes = append(o.Panes, runbooks.New(), journalpane.New(), incident.New(), runpane.New(), readiness.New())
 	})
 	b.hides("8 Run", "9 J", "roll back prompt")
 	b.press("8")
@@ -59,11 +60,40 @@ func TestAConsoleWithoutADeskOnlyReads(t *testing.T) {
 	b.shows("This console only reads")
 	b.press("I")
 	b.shows("This console only reads")
+	b.press("E")
 	if b.at() != pane.Overview {
 		t.Fatalf("it went to %s", b.at())
 	}
 	b.press("?")
 	b.hides("the runbook that the verdict line suggests")
+}
+
+func TestELeadsToTheChecklistAndThePaletteToARehearsal(t *testing.T) {
+	b, desk := deskBench(t, 120, 36)
+	b.press("E")
+	b.shows("Can a bad answer be reproduced", "2 yes")
+	b.press("enter")
+	b.shows("prompt version: in 500 of 500 requests")
+	b.press("o")
+	if b.at() != pane.Requests {
+		t.Fatalf("o went to %s", b.at())
+	}
+	b.press("esc")
+	b.shows("prompt version: in 500 of 500 requests")
+	b.press(":")
+	b.typed("rehearse rollback-prompt")
+	b.press("enter")
+	b.shows("REHEARSAL, plan: Roll back the prompt")
+	if n := len(desk.Kinds()); n == 0 {
+		t.Fatal("what was typed is not recorded")
+	}
+	b.press("esc", "esc", "esc")
+	b.press(":")
+	b.typed("readiness")
+	b.press("enter")
+	if b.at() != pane.Readiness {
+		t.Fatalf(":readiness went to %s", b.at())
+	}
 }
 
 func TestRLeadsFromTheVerdictLineToThePlan(t *testing.T) {
@@ -271,6 +301,7 @@ var deskScenes = []struct {
 	{"desk-incident", func(b *bench, _ *tuitest.Desk) { declare(b) }},
 	{"desk-plan", func(b *bench, _ *tuitest.Desk) { b.press("R") }},
 	{"desk-runbooks", func(b *bench, d *tuitest.Desk) { going(b, d); b.press("8") }},
+	{"desk-readiness", func(b *bench, _ *tuitest.Desk) { b.press("E") }},
 	{"desk-journal", func(b *bench, d *tuitest.Desk) {
 		declare(b)
 		d.Trouble("the disk is full")

@@ -34,6 +34,12 @@ func (m *Model) deskChoices() []choice {
 		run:  func(arg string) (tea.Cmd, error) { return m.open(pane.Run, strings.ToUpper(arg)), nil },
 		args: m.runNames,
 	})
+	add(pane.Run, choice{
+		text: "rehearse", arg: "rollback-prompt", needs: true, help: "the plan of a rehearsal, nothing is run yet",
+		run:  func(arg string) (tea.Cmd, error) { return m.open(pane.Run, pane.RehearsalOf(arg)), nil },
+		args: func() []string { return m.duty.books },
+	})
+	add(pane.Readiness, choice{text: "readiness", help: "the checklist, answered from evidence", run: plainly(func() tea.Cmd { return m.open(pane.Readiness, nil) })})
 	add(pane.Incident, choice{text: "incident", arg: "[INC-7]", help: "the open incident, or open one", run: m.runIncident, args: m.incidentNames})
 	add(pane.Journal, choice{
 		text: "journal", arg: "[words, kind, INC-7]", help: "pane 9, filtered", unrecorded: true,

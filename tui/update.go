@@ -173,6 +173,8 @@ func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 		return m.openRunbook()
 	case key.Matches(k, keys.Incident):
 		return m.openIncident()
+	case key.Matches(k, keys.Readiness):
+		return m.open(pane.Readiness, nil)
 	case key.Matches(k, keys.Longer):
 		return m.zoom(1)
 	case key.Matches(k, keys.Shorter):

@@ -68,6 +68,7 @@ services:
 {{- end}}
       features: {driver: http, url: {{q (print .Admin "/v1/rehearsal/features")}}}
       evals: {run: [{{q .Program}}, evals, --admin, {{q .Admin}}, --rehearsal, -o, $RESULT], format: promptfoo, pass_rate: {{.PassRate}}}
+      reset: [{{q .Program}}, reset, --admin, {{q .Admin}}]
 `))
 
 type configPrice struct {

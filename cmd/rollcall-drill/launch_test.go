@@ -268,6 +268,7 @@ func TestADrillRunsFromReadyToTheEndOfItsInput(t *testing.T) {
 					Components map[string]map[string]string
 					Features   map[string]string
 					Evals      map[string]any
+					Reset      []string
 				}
 			}
 		}
@@ -277,7 +278,7 @@ func TestADrillRunsFromReadyToTheEndOfItsInput(t *testing.T) {
 		s := cfg.Services["support-assistant"]
 		if cfg.Prometheus.URL != r.Prometheus || cfg.Loki.URL != r.Loki || cfg.OTLP.GRPC != "off" || cfg.OTLP.HTTP != "127.0.0.1:4318" ||
 			cfg.Clock.Speed != 40 || !cfg.Clock.Start.Equal(r.Start) || !cfg.Clock.WallStart.Equal(r.WallStart) || s.Scope != `namespace="prod", job="assistant"` || len(s.Components) != 5 || len(s.Budget) != 5 ||
-			len(s.Thresholds) == 0 || len(s.Evals) != 3 || len(s.Rehearsal.Components) != 5 || len(s.Rehearsal.Evals) != 3 || len(cfg.Prices) == 0 {
+			len(s.Thresholds) == 0 || len(s.Evals) != 3 || len(s.Rehearsal.Components) != 5 || len(s.Rehearsal.Evals) != 3 || len(s.Rehearsal.Reset) != 4 || len(cfg.Prices) == 0 {
 			t.Errorf("the config says %+v", cfg)
 		}
 		if got := get(t, s.Components["prompt"]["url"]); !strings.Contains(got, `"version"`) {

@@ -60,7 +60,7 @@ func command(say *speaker) *cobra.Command {
 	f.DurationVar(&o.life, "for", 0, "end by itself after this much wall time")
 	f.Var(&o.start, "start", "service time at the start, RFC 3339; default: as far in the past as forty accelerated minutes need")
 	f.BoolVar(&list, "list", false, "list the built-in scenarios")
-	cmd.AddCommand(evalsCommand())
+	cmd.AddCommand(evalsCommand(), resetCommand())
 	return cmd
 }
 

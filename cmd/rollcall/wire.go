@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -21,6 +22,7 @@ import (
 	journalpane "rollcall/tui/journal"
 	"rollcall/tui/logs"
 	"rollcall/tui/pane"
+	"rollcall/tui/readiness"
 	"rollcall/tui/request"
 	"rollcall/tui/requests"
 	runpane "rollcall/tui/run"
@@ -43,7 +45,11 @@ func newProgram() *cli.Program {
 			InTTY: term.IsTerminal(os.Stdin.Fd()), OutTTY: term.IsTerminal(os.Stdout.Fd()), ErrTTY: term.IsTerminal(os.Stderr.Fd()),
 		},
 		Open: func(ctx context.Context, cfg *config.File, mode cli.Mode) (cli.Session, error) {
-			a, err := app.Open(ctx, cfg, app.Options{Receive: mode == cli.Receiving, Once: mode == cli.ReadOnly})
+			o := app.Options{Receive: mode == cli.Receiving, Once: mode == cli.ReadOnly}
+			if state := config.StateDir(os.LookupEnv); state != "" && mode == cli.Receiving {
+				o.Drills = filepath.Join(state, app.DrillsDir)
+			}
+			a, err := app.Open(ctx, cfg, o)
 			if err != nil {
 				return nil, err
 			}
@@ -68,6 +74,7 @@ func newProgram() *cli.Program {
 		},
 		Receives:   app.Receiving,
 		Rehearsals: app.Rehearsals,
+		Drills:     app.RecordDrills,
 		Version:    built(),
 	}
 	return p
@@ -115,7 +122,7 @@ func console(ctx context.Context, c cli.ConsoleStart) error {
 	}
 	if desk, ok := c.Session.(pane.Desk); ok {
 		o.Desk = desk
-		o.Panes = append(o.Panes, runbooks.New(), runpane.New(), incident.New(), journalpane.New())
+		o.Panes = append(o.Panes, runbooks.New(), runpane.New(), incident.New(), journalpane.New(), readiness.New())
 	}
 	return tui.Run(ctx, o, tui.Terminal{})
 }

@@ -33,6 +33,8 @@ type Target struct {
 	Components map[sources.Component]Component `yaml:"components"`
 	Features   *Features                       `yaml:"features"`
 	Evals      *Evals                          `yaml:"evals"`
+	// Reset is a command that puts a rehearsal target back to where rehearsals begin; a live target has none.
+	Reset []string `yaml:"reset"`
 }
 
 // Endpoint is an HTTP address with what Prometheus' own http_config can say about it.
@@ -128,6 +130,13 @@ func (t *Target) Validate(at string, say func(at, format string, args ...any)) {
 	}
 	if e := t.Evals; e != nil {
 		e.validate(under+".evals", say)
+	}
+	switch {
+	case len(t.Reset) == 0:
+	case !strings.HasSuffix(under, ".rehearsal"):
+		say(under+".reset", "%s.reset is for a rehearsal target; put it under %s.rehearsal", under, under)
+	case strings.TrimSpace(t.Reset[0]) == "":
+		say(under+".reset", "%s.reset has no command; write it like [llmcfg, reset, rehearsal]", under)
 	}
 }
 

@@ -38,6 +38,7 @@ type Set struct {
 	drivers  map[sources.Component]Driver
 	features featureDriver
 	evals    *Evals
+	reset    []string
 	dir      string
 	recorder Recorder
 	reader   Reader
@@ -79,7 +80,7 @@ func Open(live Target, rehearsal *Target, o Options) (*Set, error) {
 		}
 		s.features = d
 	}
-	s.evals = target.Evals
+	s.evals, s.reset = target.Evals, target.Reset
 	return s, nil
 }
 

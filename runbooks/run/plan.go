@@ -45,7 +45,24 @@ func (e *Engine) Plan(ctx context.Context, rb *runbooks.Runbook, t Target, vars 
 	}
 	p.Doubts = e.doubts(ctx, rb)
 	p.Now = e.now(ctx, rb, t, p.Vars)
+	if t.Rehearsal {
+		p.Doubts = append(p.Doubts, failingLive(p.Now)...)
+	}
 	return p, ctx.Err()
+}
+
+// failingLive says of a rehearsal which checks cannot pass: they measure what is live.
+func failingLive(now []PlannedCheck) []string {
+	var names []string
+	for i := range now {
+		if now[i].Sample.Verdict == Failed {
+			names = append(names, now[i].Step)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return []string{"checks measure what is live, also in a rehearsal, and there this fails now: " + strings.Join(names, ", ") + "; rehearse when nothing is bad"}
 }
 
 func names(vars []runbooks.Var) string {

@@ -47,6 +47,7 @@ type Redactor interface {
 	Text(s string) string
 	Fields(names []string, values []*string, doc []int)
 	People(line string, cut bool) (out string, less int)
+	Kinds() []string // the names that placeholders can carry
 }
 
 // Options are what the client needs from the program around it.

@@ -149,6 +149,11 @@ const batchBytes = 1 << 20
 // finish makes lines of entries: IDs and level are taken first, people become
 // the tokens that request rows know them by, then everything is redacted.
 func (c *Client) finish(entries []*entry) []sources.LogLine {
+	return c.finishAnd(entries, nil)
+}
+
+// finishAnd is finish that also counts into hits, where it is not nil, what was hidden.
+func (c *Client) finishAnd(entries []*entry, hits *hidden) []sources.LogLine {
 	out := make([]sources.LogLine, len(entries))
 	var names []string
 	var values []*string
@@ -156,7 +161,9 @@ func (c *Client) finish(entries []*entry) []sources.LogLine {
 	var after []func()
 	size := 0
 	flush := func() {
+		hits.before(values)
 		c.redact.Fields(names, values, docs)
+		hits.after(names, values)
 		for _, f := range after {
 			f()
 		}
@@ -193,7 +200,9 @@ func (c *Client) finish(entries []*entry) []sources.LogLine {
 		found.fields(e.parsed)
 		found.fields(e.stream.labels)
 		found.line(e.line)
-		text, less := c.redact.People(strings.TrimRight(e.line, "\r\n"), e.cut > 0)
+		whole := strings.TrimRight(e.line, "\r\n")
+		text, less := c.redact.People(whole, e.cut > 0)
+		hits.people(whole, text)
 		line := add(i, "", text)
 		l.Level = found.level()
 		l.RequestID, l.TraceID = found.requestID, found.traceID

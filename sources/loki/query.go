@@ -82,7 +82,9 @@ func (c *Client) queryRange(ctx context.Context, q sources.LogQuery, query strin
 			entries = entries[len(entries)-limit:]
 		}
 	}
-	list.Lines = c.finish(entries)
+	hits := newHidden(c.redact.Kinds())
+	list.Lines = c.finishAnd(entries, hits)
+	list.Redacted = hits.n
 	list.Facts = p.answer.facts()
 	list.Facts.Warnings = p.warnings
 	list.Facts.Partial = p.partial

@@ -43,6 +43,8 @@ const (
 	EvalsRun          Kind = "evals.run"
 	SignalsSnapped    Kind = "signals.snapped" // readings at one time, for the review's charts
 	Exported          Kind = "exported"
+	DrillEnded        Kind = "drill.ended"     // in the journal of those who practised; the drill has one of its own
+	RehearsalReset    Kind = "rehearsal.reset" // the rehearsal target was put back to where rehearsals begin
 	Erased            Kind = "erased"
 	Purged            Kind = "purged" // a request, a user or a tenant was erased everywhere
 	Lost              Kind = "lost"   // entries that could not be written for too long

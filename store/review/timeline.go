@@ -188,6 +188,10 @@ func (u *units) describe(e *journal.Entry, incident string) (what, group string)
 			return "", ""
 		}
 		return join("exported the", or(d.str("what"), "review"), brackets(d.str("format"))), ""
+	case journal.DrillEnded:
+		return join("practised", or(d.str("scenario"), "a drill"), brackets(d.str("drill"))), ""
+	case journal.RehearsalReset:
+		return "put the rehearsal target back to its beginning", ""
 	case journal.Erased:
 		return "erased text beside the journal", ""
 	case journal.Purged:

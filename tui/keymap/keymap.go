@@ -11,8 +11,8 @@ type Map struct {
 	Earlier, Later, Live, Freeze             key.Binding
 	Copy, LocalTime, Mouse, Refresh, Suspend key.Binding
 	Kill                                     key.Binding
-	// Runbook and Incident are there only where the console can act.
-	Runbook, Incident key.Binding
+	// Runbook, Incident and Readiness are there only where the console can act.
+	Runbook, Incident, Readiness key.Binding
 }
 
 // New returns the keys.
@@ -44,6 +44,7 @@ func New() Map {
 		Kill:      b("ctrl+c", "leave, from anywhere", "ctrl+c"),
 		Runbook:   b("R", "the runbook that the verdict line suggests", "R"),
 		Incident:  b("I", "the open incident, or open one", "I"),
+		Readiness: b("E", "readiness: the checklist, from evidence", "E"),
 	}
 }
 
@@ -57,7 +58,7 @@ type Group struct {
 func (m Map) Groups() []Group {
 	return []Group{
 		{"Go", []key.Binding{m.Tabs, m.Changes, m.Alerts, m.Open, m.Palette, m.Back, m.Help, m.Quit}},
-		{"Act", []key.Binding{m.Runbook, m.Incident}},
+		{"Act", []key.Binding{m.Runbook, m.Incident, m.Readiness}},
 		{"Time", []key.Binding{m.Range, m.Longer, m.Shorter, m.Earlier, m.Later, m.Live, m.Freeze, m.LocalTime}},
 		{"Screen", []key.Binding{m.Copy, m.Mouse, m.Refresh, m.Suspend, m.Kill}},
 	}

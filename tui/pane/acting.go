@@ -7,6 +7,9 @@ import (
 // PlanOf opens the Run pane on the plan of the runbook with this ID.
 type PlanOf string
 
+// RehearsalOf opens the Run pane on the plan of a rehearsal of the runbook with this ID.
+type RehearsalOf string
+
 // Declare opens the Incident pane on the form for a new incident.
 type Declare struct{}
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"rollcall/runbooks"
+	"rollcall/runbooks/readiness"
 	"rollcall/runbooks/run"
 	"rollcall/sources/signal"
 	"rollcall/store/journal"
@@ -55,6 +56,16 @@ type Desk interface {
 	// run does; a slow reader misses states in between, never the last.
 	WatchRun(ctx context.Context, id string) (<-chan run.State, error)
 	AnswerRun(ctx context.Context, id string, a run.Answer) error
+
+	// Rehearse is Plan for the rehearsal target; an error where there is none.
+	Rehearse(ctx context.Context, service, runbook string, vars map[string]string) (*run.Plan, error)
+	// ResetCommand is what ResetRehearsals runs, to be read; empty where the configuration has none.
+	ResetCommand(service string) string
+	// ResetRehearsals puts the rehearsal target back to where rehearsals begin; refused while one goes on.
+	ResetRehearsals(ctx context.Context, service string) error
+
+	// Readiness answers the checklist. What cannot be looked at is part of the answers, not an error.
+	Readiness(ctx context.Context, service string) (readiness.Report, error)
 }
 
 // Definition is a word with its meaning.

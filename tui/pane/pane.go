@@ -42,6 +42,8 @@ const (
 	Journal  ID = "journal"
 	Signal   ID = "signal" // one signal full screen
 	Debug    ID = "debug"
+
+	Readiness ID = "readiness" // the checklist, answered from evidence
 )
 
 // Context is what a pane may know when it updates or draws. The shell makes a
@@ -99,7 +101,7 @@ type Copier interface {
 type OpenMsg struct {
 	ID ID
 	// Arg is a string for Request (any ID), Signal and Suspects (a signal), Spending (an attribute), sources.RequestFilter for Requests, sources.LogQuery for
-	// Logs, words or "fatigue" for Alerts, PlanOf or the run's ID for Run, Declare or the incident's ID for Incident, words of the filter for Journal.
+	// Logs, words or "fatigue" for Alerts, PlanOf, RehearsalOf or the run's ID for Run, Declare or the incident's ID for Incident, words of the filter for Journal.
 	Arg any
 }
 

@@ -46,6 +46,11 @@ func (p *Pane) planKey(c pane.Context, k tea.KeyPressMsg) tea.Cmd {
 		if p.pickVar < len(p.plan.Vars) {
 			p.edit(p.plan.Vars[p.pickVar].Name)
 		}
+	case p.practice && key.Matches(k, keys.reset):
+		if p.sending || p.loading {
+			return nil
+		}
+		return p.askReset(c)
 	case k.String() == "pgdown", k.String() == "pgup":
 		p.planTop.Key(k, len(p.planBody(c)), p.planHeight(c))
 	default:
@@ -95,6 +100,8 @@ func (p *Pane) planFoot(c pane.Context) []string {
 		}
 	}
 	switch {
+	case p.sure.Active():
+		out = append(out, p.sure.Lines(c, c.Width)...)
 	case p.input.Active():
 		out = append(out, p.inputLines(c)...)
 	case p.plan == nil && p.err != nil:
@@ -116,6 +123,9 @@ func (p *Pane) planFoot(c pane.Context) []string {
 			keyLine("enter", startWords(p.plan), t.Bright)
 		}
 		keyLine("e", "change the chosen variable", t.Dim)
+		if p.practice {
+			keyLine("z", "put the rehearsal target back to where rehearsals begin; asks first", t.Dim)
+		}
 	}
 	return out
 }
@@ -134,6 +144,9 @@ func startWords(pl *run.Plan) string {
 			continue
 		}
 		s := "start it: "
+		if pl.Target.Rehearsal {
+			s = "start the rehearsal: "
+		}
 		switch len(first) {
 		case 0:
 		case 1:
@@ -185,7 +198,10 @@ func (p *Pane) planBody(c pane.Context) []string {
 		return out
 	}
 	pl := p.plan
-	if w := p.why(c); w != "" {
+	if pl.Target.Rehearsal {
+		say(t.Accent.Bold(true), rehearsalWords)
+	}
+	if w := p.why(c); w != "" && !pl.Target.Rehearsal {
 		say(t.Bad, t.Glyphs.Bad+" "+w)
 	}
 	target := "Acts on " + pl.Target.Service
@@ -196,7 +212,7 @@ func (p *Pane) planBody(c pane.Context) []string {
 		target += "; may move " + string(pl.Runbook.Component) + " and nothing else"
 	}
 	inc := pl.Target.Incident
-	if inc == "" {
+	if inc == "" && !pl.Target.Rehearsal {
 		inc = c.IncidentID()
 	}
 	if inc != "" {
@@ -206,7 +222,7 @@ func (p *Pane) planBody(c pane.Context) []string {
 	case pl.Target.ReadOnly:
 		say(t.Watch, target+". Read-only: what changes something is refused.")
 	case pl.Target.Rehearsal:
-		say(t.Watch, target+". A rehearsal: it acts on the rehearsal target.")
+		say(t.Plain, target+".")
 	default:
 		say(t.Plain, target+".")
 	}

@@ -26,12 +26,13 @@ const coalesce = 80 * time.Millisecond
 type Pane struct {
 	service string
 
-	runbook string // of the plan
-	plan    *run.Plan
-	made    time.Time         // wall time when the plan was resolved
-	given   map[string]string // a person's values of variables
-	pickVar int
-	planTop kit.Scroll
+	runbook  string // of the plan
+	practice bool   // the plan is of a rehearsal
+	plan     *run.Plan
+	made     time.Time         // wall time when the plan was resolved
+	given    map[string]string // a person's values of variables
+	pickVar  int
+	planTop  kit.Scroll
 
 	id       string // of the run; empty while there is only a plan
 	state    *run.State
@@ -62,15 +63,20 @@ func (p *Pane) Title(pane.Context) string {
 	case p.state != nil:
 		title := p.state.ID + "  " + p.state.Title
 		if p.state.Target.Rehearsal {
-			title += " (rehearsal)"
+			title = "REHEARSAL  " + title
 		}
 		return title
 	case p.id != "":
 		return p.id
-	case p.plan != nil:
-		return "Plan: " + p.plan.Runbook.Title
 	}
-	return "Plan: " + p.runbook
+	what := "Plan: "
+	if p.practice {
+		what = "REHEARSAL, plan: "
+	}
+	if p.plan != nil {
+		return what + p.plan.Runbook.Title
+	}
+	return what + p.runbook
 }
 
 // Capturing is true while something is typed or a question wants its key.
@@ -130,11 +136,9 @@ func (p *Pane) Restore(c pane.Context, kept any) tea.Cmd {
 func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 	switch arg := arg.(type) {
 	case pane.PlanOf:
-		if string(arg) != p.runbook || p.id != "" || p.service != c.Service {
-			p.reset(c)
-			p.runbook, p.given = string(arg), map[string]string{}
-		}
-		return p.resolve(c)
+		return p.planOf(c, string(arg), false)
+	case pane.RehearsalOf:
+		return p.planOf(c, string(arg), true)
 	case string:
 		if arg != p.id || p.service != c.Service {
 			p.reset(c)
@@ -143,6 +147,14 @@ func (p *Pane) Open(c pane.Context, arg any) tea.Cmd {
 		return p.watch(c)
 	}
 	return p.Refresh(c)
+}
+
+func (p *Pane) planOf(c pane.Context, runbook string, practice bool) tea.Cmd {
+	if runbook != p.runbook || practice != p.practice || p.id != "" || p.service != c.Service {
+		p.reset(c)
+		p.runbook, p.practice, p.given = runbook, practice, map[string]string{}
+	}
+	return p.resolve(c)
 }
 
 func (p *Pane) reset(c pane.Context) {
@@ -154,9 +166,9 @@ func (p *Pane) reset(c pane.Context) {
 func (p *Pane) Refresh(c pane.Context) tea.Cmd {
 	if p.service != c.Service && p.id == "" && p.runbook != "" {
 		// What was resolved for one service must not be started while another is on the screen.
-		runbook := p.runbook
+		runbook, practice := p.runbook, p.practice
 		p.reset(c)
-		p.runbook, p.given = runbook, map[string]string{}
+		p.runbook, p.practice, p.given = runbook, practice, map[string]string{}
 	}
 	p.service = c.Service
 	switch {
@@ -199,8 +211,12 @@ func (p *Pane) resolve(c pane.Context) tea.Cmd {
 	for k, v := range p.given {
 		given[k] = v
 	}
+	resolve := desk.Plan
+	if p.practice {
+		resolve = desk.Rehearse
+	}
 	return func() tea.Msg {
-		plan, err := desk.Plan(ctx, service, runbook, given)
+		plan, err := resolve(ctx, service, runbook, given)
 		return planMsg{gen, plan, err}
 	}
 }
@@ -266,6 +282,8 @@ func (p *Pane) Update(c pane.Context, msg tea.Msg) tea.Cmd {
 		return p.takeStarted(c, msg)
 	case answeredMsg:
 		return p.takeAnswered(msg)
+	case resetMsg:
+		return p.takeReset(c, msg)
 	case tea.PasteMsg:
 		p.input.Update(msg)
 	case tea.KeyPressMsg:
@@ -398,7 +416,8 @@ func (p *Pane) wheel(by int) {
 	}
 }
 
-var keys = struct{ enter, move, page, follow, edit, again, resume, skip, accept, abort, stop key.Binding }{
+var keys = struct{ enter, move, page, follow, edit, reset, again, resume, skip, accept, abort, stop key.Binding }{
+	reset:  key.NewBinding(key.WithKeys("z"), key.WithHelp("z", "put the rehearsal target back first")),
 	enter:  key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "go")),
 	move:   key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "look at a step")),
 	page:   key.NewBinding(key.WithKeys("pgup", "pgdown"), key.WithHelp("pgup/pgdn", "scroll its output")),
@@ -444,6 +463,9 @@ func (p *Pane) Keys() []key.Binding {
 		}
 		move := keys.move
 		move.SetHelp("up/down", "choose a variable")
+		if p.practice {
+			return []key.Binding{enter, keys.edit, keys.reset, move}
+		}
 		return []key.Binding{enter, keys.edit, move}
 	}
 	var out []key.Binding

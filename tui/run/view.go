@@ -112,6 +112,9 @@ func (p *Pane) head(c pane.Context) []string {
 	for i := range s.Vars {
 		vars = append(vars, kit.Piece{Text: s.Vars[i].Name + " " + s.Vars[i].Value, Style: t.Dim})
 	}
+	if s.Target.Rehearsal {
+		first = append([]kit.Piece{{Text: "REHEARSAL, nothing live is touched", Style: t.Accent.Bold(true)}}, first...)
+	}
 	out := []string{" " + kit.Pieces(t, c.Width-1, first...)}
 	if len(vars) > 0 && c.Height >= 16 {
 		out = append(out, " "+kit.Pieces(t, c.Width-1, vars...))

@@ -219,13 +219,14 @@ func (p *Pane) CopyText(pane.Context) (string, string) {
 	}
 }
 
-var keys = struct{ open, move key.Binding }{
-	open: key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "open; nothing runs yet")),
-	move: key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "move")),
+var keys = struct{ open, rehearse, move key.Binding }{
+	rehearse: key.NewBinding(key.WithKeys("p"), key.WithHelp("p", "rehearse it")),
+	open:     key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "open; nothing runs yet")),
+	move:     key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "move")),
 }
 
 // Keys lists the keys.
-func (p *Pane) Keys() []key.Binding { return []key.Binding{keys.open, keys.move} }
+func (p *Pane) Keys() []key.Binding { return []key.Binding{keys.open, keys.rehearse, keys.move} }
 
 // Update takes keys, the mouse and answers.
 func (p *Pane) Update(c pane.Context, msg tea.Msg) tea.Cmd {
@@ -235,6 +236,9 @@ func (p *Pane) Update(c pane.Context, msg tea.Msg) tea.Cmd {
 	case tea.KeyPressMsg:
 		if key.Matches(msg, keys.open) {
 			return p.open()
+		}
+		if key.Matches(msg, keys.rehearse) {
+			return p.rehearse()
 		}
 		if by, ok := kit.Step(msg, len(p.items), listHeight(c)); ok {
 			p.move(by)
@@ -264,6 +268,23 @@ func (p *Pane) click(c pane.Context, m tea.MouseClickMsg) tea.Cmd {
 	}
 	p.cursor = rows[i].key
 	return nil
+}
+
+// rehearse opens the plan of a rehearsal of the selected runbook, or of the one that a selected run was of.
+func (p *Pane) rehearse() tea.Cmd {
+	it := p.current()
+	var id string
+	switch {
+	case it == nil:
+		return nil
+	case it.run != nil:
+		id = it.run.Runbook
+	case it.book.Runbook == nil:
+		return kit.Notice(it.book.File+" cannot be rehearsed before it is corrected; its problems are listed below.", true)
+	default:
+		id = it.book.Runbook.ID
+	}
+	return func() tea.Msg { return pane.OpenMsg{ID: pane.Run, Arg: pane.RehearsalOf(id)} }
 }
 
 func (p *Pane) open() tea.Cmd {

@@ -102,6 +102,25 @@ func TestTheSelectionStaysWhereItIsWhenTheListChanges(t *testing.T) {
 	}
 }
 
+func TestARunbookIsRehearsedFromTheListAndOneThatCannotBeReadIsNot(t *testing.T) {
+	d := opened(t, 120, 31)
+	begin(t, d)
+	d.Do(d.Pane.Open(d.C, nil))
+	d.Shows("RUN-3")
+	d.Press("p") // of the run that is selected
+	if got := d.Asked(); got != (pane.OpenMsg{ID: pane.Run, Arg: pane.RehearsalOf("rollback-model")}) {
+		t.Fatalf("p asked for %#v", got)
+	}
+	d.Press("end")
+	if it := d.Pane.(*Pane).current(); it.book == nil || it.book.Runbook != nil {
+		t.Fatalf("the last of the list is %+v", it)
+	}
+	d.Press("p")
+	if n, ok := d.Asked().(pane.NoticeMsg); !ok || !n.Bad {
+		t.Fatalf("p on it asked for %#v", n)
+	}
+}
+
 func TestTroubleAndEmptinessAreSaid(t *testing.T) {
 	d := opened(t, 80, 19)
 	d.Desk.Refuse(errors.New("the folder of the runbooks cannot be read: permission denied; chmod it"))

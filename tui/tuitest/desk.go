@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rollcall/runbooks"
+	"rollcall/runbooks/readiness"
 	"rollcall/runbooks/run"
 	"rollcall/sources/signal"
 	"rollcall/store/journal"
@@ -21,6 +22,10 @@ import (
 // are set before the desk is used.
 type Desk struct {
 	Books []runbooks.Listing
+	// Evidence is what Readiness answers from.
+	Evidence *readiness.Evidence
+	// Resets is the command that puts the rehearsal target back; empty: there is none.
+	Resets string
 	// Planned changes a plan before it is handed out.
 	Planned func(*run.Plan)
 
@@ -38,7 +43,7 @@ type Desk struct {
 
 // NewDesk returns a desk with a short past: one closed incident and a few runbooks.
 func NewDesk(c *Clock) *Desk {
-	d := &Desk{clock: c, Books: Books(), watchers: map[string][]chan run.State{}}
+	d := &Desk{clock: c, Books: Books(), Evidence: Evidence(), Resets: "llmcfg reset rehearsal", watchers: map[string][]chan run.State{}}
 	day := Start.Add(-26 * time.Hour)
 	d.incidents = []journal.Incident{{
 		ID: "INC-6", Service: Failing, Environment: "prod", Title: "Answers cite documents of another tenant", Category: journal.Privacy,

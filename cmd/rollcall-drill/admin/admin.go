@@ -16,7 +16,9 @@
 //	GET  /v1/state                       everything, with scenario and service time
 //
 // Everything of pins, features and evals is there once more under /v1/rehearsal,
-// on versions that no traffic depends on.
+// on versions that no traffic depends on, and besides
+//
+//	POST /v1/rehearsal/reset             back to where rehearsals begin
 //
 // Errors are {"error": "..."} with a status that says whose fault it was.
 package admin
@@ -94,6 +96,7 @@ func Handler(c Controls, e Evaluator, info Info, now func() time.Time, log *slog
 	} {
 		routes[strings.Replace(path, "/v1/", "/v1/rehearsal/", 1)] = methods
 	}
+	routes["/v1/rehearsal/reset"] = map[string]http.HandlerFunc{"POST": practice.reset}
 	for path, methods := range routes {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			h := methods[r.Method]
@@ -385,6 +388,12 @@ func (a *api) runEvals(w http.ResponseWriter, _ *http.Request) {
 	run := a.evals()
 	a.log.Info("eval suite ran", "manifest", run.Manifest, "pass_rate", run.PassRate)
 	answer(w, run)
+}
+
+func (a *api) reset(w http.ResponseWriter, r *http.Request) {
+	a.control.Restart(a.info.Start)
+	a.log.Info("back to the beginning")
+	a.pins(w, r)
 }
 
 func (a *api) state(w http.ResponseWriter, _ *http.Request) {

@@ -227,6 +227,20 @@ func TestARehearsalTouchesNothingThatIsLive(t *testing.T) {
 	if r := call(t, "PUT", srv.URL+"/v1/rehearsal/features/rerank", `{"enabled":false}`); r.status != 200 {
 		t.Errorf("switching a feature in a rehearsal gave %+v", r)
 	}
+	back := call(t, "POST", srv.URL+"/v1/rehearsal/reset", "")
+	again := call(t, "GET", srv.URL+"/v1/rehearsal/pins/prompt", "")
+	if back.status != 200 || !strings.Contains(again.body, `"version":"v14"`) {
+		t.Errorf("after a reset the next rehearsal finds %+v (%+v)", again, back)
+	}
+	if r := call(t, "PUT", srv.URL+"/v1/rehearsal/pins/prompt", `{"version":"v13"}`, "If-Match", seen.etag); r.status != http.StatusPreconditionFailed {
+		t.Errorf("what was seen before the reset still moves the pin: %+v", r)
+	}
+	if r := call(t, "GET", srv.URL+"/v1/rehearsal/features/rerank", ""); !strings.Contains(r.body, "true") {
+		t.Errorf("the feature stays off: %+v", r)
+	}
+	if r := call(t, "POST", srv.URL+"/v1/reset", ""); r.status != http.StatusNotFound {
+		t.Errorf("what is live has a reset: %+v", r)
+	}
 	if p, _ := live.Pin("prompt"); p.Version != "v13" || p.Revision != 1 || !live.State().Features["rerank"] {
 		t.Errorf("the live service was touched: %+v", p)
 	}

@@ -180,6 +180,20 @@ func NewRehearsal(s *Scenario, start time.Time, now func() time.Time) *Control {
 	return c
 }
 
+// Restart puts a control plane on which to rehearse back to where it began. The
+// revisions go on: who looked before must look again before moving a pin.
+func (c *Control) Restart(start time.Time) {
+	fresh := NewRehearsal(c.scenario, start, c.now)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range fresh.pins {
+		fresh.pins[i].Revision = c.pins[i].Revision + 1
+	}
+	c.pins, c.since, c.proven, c.set, c.ledger = fresh.pins, fresh.since, fresh.proven, fresh.set, fresh.ledger
+	c.changes = nil
+	c.revision++
+}
+
 func component(name string) (int, error) {
 	if i := slices.Index(Components[:], name); i >= 0 {
 		return i, nil

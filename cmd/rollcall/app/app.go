@@ -45,6 +45,8 @@ type Options struct {
 	Env func(string) (string, bool)
 	// Origin is what the journal's entries name as theirs: "cli" with Once, else "console", when empty.
 	Origin string
+	// Drills is the folder whose finished drills the journal is to know of; empty for none.
+	Drills string
 }
 
 // App answers from the sources of one configuration. It is safe for concurrent use.
@@ -71,6 +73,8 @@ type App struct {
 	runs   driven
 	watch  *watch
 	once   bool
+	// fatigue is what readiness asks about alerts; nil: it cannot tell.
+	fatigue Fatigue
 
 	stop    context.CancelFunc // ends what runs in the background
 	running sync.WaitGroup
@@ -110,6 +114,9 @@ func Open(ctx context.Context, cfg *config.File, o Options) (*App, error) {
 	watching := a.watch
 	a.running.Go(func() { watching.run(ctx) })
 	a.running.Go(func() { a.WatchHolds(ctx) })
+	if o.Drills != "" && !drillOf(cfg) {
+		a.running.Go(func() { a.recordDrills(ctx, o.Drills) })
+	}
 	if a.alerts != nil {
 		a.running.Go(func() { a.probe(ctx, "alertmanager", a.alerts) })
 	}

@@ -96,7 +96,7 @@ func StartDrill(ctx context.Context, o DrillOptions) (d *Drill, err error) {
 
 // drillDir makes the folder of a new drill.
 func drillDir(o DrillOptions) (string, error) {
-	base := filepath.Join(o.State, "drills")
+	base := filepath.Join(o.State, DrillsDir)
 	if err := makeState(base); err != nil {
 		return "", err
 	}

@@ -387,7 +387,7 @@ func (a *App) StartRun(ctx context.Context, p *run.Plan) (run.State, error) {
 	if err != nil {
 		return run.State{}, err
 	}
-	if p != nil && p.Target.Incident == "" {
+	if p != nil && p.Target.Incident == "" && !p.Target.Rehearsal {
 		// One may have been opened while the plan was on the screen.
 		linked := *p
 		if t, err := a.RunTarget(ctx, p.Target.Service); err == nil {

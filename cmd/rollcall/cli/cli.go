@@ -110,6 +110,9 @@ type Program struct {
 	Journals Journals
 	// Rehearsals returns the last successful rehearsal of each runbook; nil when there is no journal to ask.
 	Rehearsals func(ctx context.Context, cfg *config.File) (map[string]runbooks.Rehearsal, error)
+	// Drills writes the drills below base that are over into the journal of a configuration, each once; ended is
+	// the folder of one that was ended in order just now. Nil: nothing is written.
+	Drills func(ctx context.Context, cfg *config.File, base, ended string) error
 	// Usual is where init looks for sources of which nobody says where they are; setup.Usual when nil.
 	Usual map[setup.Kind]string
 	// Receives returns the process that receives traces into a state folder; 0 for none.
@@ -251,7 +254,7 @@ func (p *Program) root() *cobra.Command {
 	f.BoolVar(&o.ascii, "ascii", false, "only ASCII characters (automatic where the locale is not UTF-8)")
 	f.BoolVar(&o.slowLink, "slow-link", false, "fewer frames, for slow connections")
 	cmd.AddCommand(
-		p.statusCommand(o), p.requestCommand(o), p.requestsCommand(o), p.logsCommand(o), p.changesCommand(o), p.alertsCommand(o), p.suspectsCommand(o), p.costCommand(o),
+		p.statusCommand(o), p.requestCommand(o), p.requestsCommand(o), p.logsCommand(o), p.changesCommand(o), p.alertsCommand(o), p.suspectsCommand(o), p.costCommand(o), p.readinessCommand(o),
 		p.pinCommand(o), p.featureCommand(o), p.evalsCommand(o),
 		p.runbookCommand(o), p.incidentCommand(o), p.reviewCommand(o), p.journalCommand(o),
 		p.initCommand(o), p.doctorCommand(o), p.collectCommand(o), p.drillCommand(o), p.redactCommand(o), p.purgeCommand(o), p.versionCommand(o),

@@ -47,6 +47,7 @@ func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
 		"purge":             journal.PurgedData{},
 		"changes --rollout": rolloutJSON{},
 		"cost":              costJSON{Report: &spend.Report{}},
+		"readiness":         readinessJSON{},
 	} {
 		body, ok := sections[title]
 		if !ok {

@@ -11,6 +11,7 @@ import (
 
 	"rollcall/cmd/rollcall/config"
 	"rollcall/cmd/rollcall/launch"
+	"rollcall/sources"
 )
 
 // Driller runs simulated services.
@@ -154,6 +155,7 @@ func (p *Program) drill(ctx context.Context, o *options, d DrillOptions, headles
 			p.note("rollcall: the drill is over; its configuration, journal and logs are in %s", dir)
 		}
 		p.showScore(context.WithoutCancel(ctx), dir)
+		p.recordDrills(context.WithoutCancel(ctx), p.practising(d.State), dir)
 		return err
 	}
 	defer func() { _ = leave() }()
@@ -190,6 +192,16 @@ func (p *Program) drill(ctx context.Context, o *options, d DrillOptions, headles
 		err = lerr
 	}
 	return err
+}
+
+// practising is the configuration in whose journal a drill leaves its summary: the
+// one that a console would open without a flag. Without one, or when that is
+// a drill's itself, the journal is in the folder for state.
+func (p *Program) practising(state string) *config.File {
+	if cfg, err := config.Load("", p.Env); err == nil && cfg.Clock == (sources.ClockConfig{}) {
+		return cfg
+	}
+	return &config.File{State: state}
 }
 
 func (p *Program) knownScenario(ctx context.Context, name string) error {

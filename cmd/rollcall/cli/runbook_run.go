@@ -19,6 +19,7 @@ type Runner interface {
 	Engine() (*run.Engine, error)
 	Runbook(ctx context.Context, service, id string) (*runbooks.Runbook, error)
 	RunTarget(ctx context.Context, service string) (run.Target, error)
+	ResetRehearsals(ctx context.Context, service string) error
 }
 
 // runFlags are what run and rehearse are told.
@@ -29,6 +30,7 @@ type runFlags struct {
 	readOnly bool
 	incident string
 	rehearse bool
+	reset    bool
 }
 
 func (p *Program) runCommands(o *options) []*cobra.Command {
@@ -52,8 +54,10 @@ func (p *Program) runbookRun(o *options, rehearse bool) *cobra.Command {
 	}
 	if rehearse {
 		cmd.Use, cmd.Short = "rehearse ID", "Practise a runbook on the rehearsal target"
-		cmd.Long = "Like run, but on the rehearsal target of the configuration; the success is recorded as a rehearsal."
-		cmd.Example = ""
+		cmd.Long = "Like run, but on the rehearsal target of the configuration; the success is recorded as a rehearsal. It\n" +
+			"belongs to no incident. With --reset the target is first put back to where rehearsals begin."
+		cmd.Example = "  rollcall runbook rehearse rollback-prompt --reset"
+		cmd.Flags().BoolVar(&f.reset, "reset", false, "first put the rehearsal target back, with its reset command of the configuration")
 	}
 	cmd.Flags().StringArrayVar(&f.vars, "var", nil, "`NAME=VALUE` of a variable, in place of what the runbook would find")
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "do not ask before writes; it still stops where a person must decide")
@@ -266,6 +270,17 @@ func (r *runDesk) start(ctx context.Context, f *runFlags, id string) error {
 		return err
 	}
 	t.Rehearsal, t.ReadOnly = f.rehearse, f.readOnly
+	if f.rehearse {
+		t.Incident = "" // practice is no part of one, unless somebody says so
+	}
+	if f.reset {
+		if f.dry || f.readOnly {
+			return usage("--reset changes the rehearsal target; it does not go with --dry-run and --read-only")
+		}
+		if err := r.runner.ResetRehearsals(ctx, r.service); err != nil {
+			return err
+		}
+	}
 	if f.incident != "" {
 		t.Incident = strings.ToUpper(f.incident)
 	}
