@@ -17,7 +17,10 @@ import (
 // there is to do, so that building takes little of a core at any rate of arrival.
 // A row that changes takes its block with it; the block is built anew when its rows
 // have been left alone for a while.
-const blockRest = 10 // of limits.rest
+const (
+	blockRest  = 10               // of limits.rest
+	blockRetry = 10 * time.Minute // wall time until one that failed is tried again
+)
 
 // singular are the columns in which every row has its own value: nothing to compare.
 var singular = map[string]bool{"request_id": true, "response_id": true, "conversation_id": true}
@@ -29,13 +32,17 @@ type blocksState struct {
 	whole   bool                // every block is there
 }
 
+func (s *blocksState) begin() {
+	if s.changes == nil {
+		s.changes, s.changed = map[int64]uint64{}, map[int64]time.Time{}
+	}
+}
+
 // rowChanges notes that a row is about to change, and takes its block away.
 func (c *conn) rowChanges(key int64) error {
 	n := key >> blockBits
 	s := &c.p.blocks
-	if s.changes == nil {
-		s.changes, s.changed = map[int64]uint64{}, map[int64]time.Time{}
-	}
+	s.begin()
 	s.changes[n]++
 	s.changed[n] = c.wall()
 	s.whole = false
@@ -73,12 +80,15 @@ func (w *writer) buildBlock() bool {
 		w.sealing.Go(func() {
 			defer w.building.Store(false)
 			b, err := w.s.makeBlock(ctx, db, n)
-			if err != nil {
-				w.s.opts.Log.Warn("block of rows is not built", "partition", p.name, "block", n, "error", err)
+			if err == nil {
+				select {
+				case w.s.tasks <- func(w *writer) { w.keepBlock(p, b, changes) }:
+				case <-w.s.stop:
+				}
 				return
 			}
 			select {
-			case w.s.tasks <- func(w *writer) { w.keepBlock(p, b, changes) }:
+			case w.s.tasks <- func(w *writer) { w.postpone(p, n, err) }:
 			case <-w.s.stop:
 			}
 		})
@@ -138,8 +148,15 @@ func (w *writer) keepBlock(p *partition, b *built, changes uint64) {
 		return nil
 	})
 	if err != nil {
-		w.s.opts.Log.Warn("block of rows is not kept", "partition", p.name, "block", b.n, "error", err)
+		w.postpone(p, b.n, err)
 	}
+}
+
+// postpone leaves a block that cannot be built or kept alone for a while: its rows are there.
+func (w *writer) postpone(p *partition, n int64, err error) {
+	w.s.opts.Log.Warn("block of rows is not built", "partition", p.name, "block", n, "error", err)
+	p.blocks.begin()
+	p.blocks.changed[n] = w.s.opts.Clock.Wall().Add(blockRetry)
 }
 
 // makeBlock reads the rows of a block one by one.

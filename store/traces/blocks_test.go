@@ -299,3 +299,27 @@ func TestAPartitionWithoutBlocksIsReadAndThenGetsThem(t *testing.T) {
 		t.Error(fi, err)
 	}
 }
+
+// Rows that cannot be read are an old trouble of that partition alone: the store goes on, and does not try all the time.
+func TestABlockThatCannotBeBuiltIsLeftAloneForAWhile(t *testing.T) {
+	clock := newClock()
+	s, err := traces.OpenWith(t.TempDir(), traces.Options{Folder: folder(t), Clock: clock}, traces.Limits{Rest: time.Second, Period: 1000 * time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	lateSpans(t, s, 5000)
+	change(t, s, "ALTER TABLE scores RENAME TO hidden")
+	clock.add(time.Minute)
+	s.BuildBlocks() // ends
+	change(t, s, "ALTER TABLE hidden RENAME TO scores")
+	s.BuildBlocks()
+	if got := count(t, s, "SELECT count(*) FROM blocks"); got != 0 {
+		t.Errorf("%d blocks at once", got)
+	}
+	clock.add(time.Hour)
+	s.BuildBlocks()
+	if got := count(t, s, "SELECT count(*) FROM blocks"); got != 1 {
+		t.Errorf("%d blocks after an hour", got)
+	}
+}

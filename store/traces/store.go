@@ -254,8 +254,9 @@ func (s *Store) Close() error {
 }
 
 // settles is how much older than its listing a folder's last change must be for the
-// listing to be trusted: a change right after it can carry the same time.
-const settles = 100 * time.Millisecond
+// listing to be trusted: a change right after it can carry the same time, on some file
+// systems for a second.
+const settles = 2 * time.Second
 
 // refresh takes notice of partitions that came or went.
 func (s *Store) refresh() error {
