@@ -29,20 +29,20 @@ const (
 // gathered and redacted together at the end, because the redactor works best on
 // much text at once.
 type batch struct {
-	out     sources.TraceBatch
-	red     Redactor
-	names   []string
-	values  []*string
-	docs    []int
-	ids     []identified
-	doc     int
-	docOf   map[sources.TraceID]int
+	out    sources.TraceBatch
+	red    Redactor
+	names  []string
+	values []*string
+	docs   []int
+	ids    []identified
+	doc    int
+	docOf  map[sources.TraceID]int
 
 	resources []*sources.Resource
-	persons map[string]string
-	keys    map[string]string
-	dropped int // logs that are none of ours
-	invalid int // spans without a trace ID
+	persons   map[string]string
+	keys      map[string]string
+	dropped   int // logs that are none of ours
+	invalid   int // spans without a trace ID
 }
 
 // identified is a value that must survive, unless a secret was put there.

@@ -142,7 +142,7 @@ func (sc *scanner) groups(start int, layout string, k kind, valid func(string) b
 	if start < sc.floor {
 		return false
 	}
-	if k != kindPhone {
+	if k != kindPhone && layout[1] != ' ' { // no ID is written in groups with spaces
 		if name := sc.nameBefore(start); isIDName(name) {
 			return false
 		}

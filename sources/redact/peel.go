@@ -90,13 +90,16 @@ func (k kind) byContext() bool {
 // shows, because what one layer hides may be what tells the meaning of another.
 func (sc *scanner) loadLayers(name, s string, mine []int) bool {
 	var all []found
+	keep := func(p *peeled) {
+		for _, sp := range sc.spans {
+			if sp.kind != opaque {
+				all = append(all, found{span{p.source(sp.start), p.source(sp.end), sp.kind, sp.whole}, p.text[sp.start:sp.end]})
+			}
+		}
+	}
 	look := func(p *peeled, mine []int) int {
 		if sc.load(name, p.text, mine) {
-			for _, sp := range sc.spans {
-				if sp.kind != opaque {
-					all = append(all, found{span{p.source(sp.start), p.source(sp.end), sp.kind, sp.whole}, p.text[sp.start:sp.end]})
-				}
-			}
+			keep(p)
 		}
 		return len(all)
 	}
@@ -117,6 +120,11 @@ func (sc *scanner) loadLayers(name, s string, mine []int) bool {
 		for n < maxLayers && p.peel(json) {
 			nested = nested || strings.Contains(p.text, `\\`)
 			n++
+			if strings.IndexByte(p.text, '+') >= 0 { // base64 that the next layer, a form, would read as words
+				sc.spans, sc.s, sc.floor = sc.spans[:0], p.text, 0
+				sc.encoded()
+				keep(p)
+			}
 		}
 		if n > 0 {
 			layers++
