@@ -51,8 +51,11 @@ func (sc *scanner) encoded() {
 func (sc *scanner) decode(start, end int, added bool) (int, bool) {
 	s := sc.s
 	for i := start; i+shortestRun <= end; {
-		to, kind, ok := sc.hex(i, end)
-		if to == i {
+		to, kind, ok := i, kind(0), false
+		if readable[hexDigit[s[i]]<<4|hexDigit[s[i+1]]] {
+			to, kind, ok = sc.hex(i, end)
+		}
+		if to == i && readable[sextet[s[i]]<<2|sextet[s[i+1]]>>4] {
 			to, kind, ok = sc.base64(i, end)
 		}
 		if ok && !sc.covered(i, to) {
@@ -93,21 +96,21 @@ func (sc *scanner) covered(start, end int) bool {
 func (sc *scanner) hex(i, end int) (to int, k kind, ok bool) {
 	s := sc.s
 	for j := i; j < i+shortestRun; j += 2 {
-		if !isHex(s[j]) || !isHex(s[j+1]) || !readable[nibble(s[j])<<4|nibble(s[j+1])] {
+		if !isHex(s[j]) || !isHex(s[j+1]) || !readable[hexDigit[s[j]]<<4|hexDigit[s[j+1]]] {
 			return i, 0, false
 		}
 	}
 	out := make([]byte, 0, (end-i)/2)
 	to = i
 	for to+1 < end && isHex(s[to]) && isHex(s[to+1]) {
-		out = append(out, nibble(s[to])<<4|nibble(s[to+1]))
+		out = append(out, hexDigit[s[to]]<<4|hexDigit[s[to+1]])
 		to += 2
 	}
-	text := readableText(out)
-	if len(text) < shortestRun/2 {
+	n := readableLen(out)
+	if n < shortestRun/2 {
 		return i, 0, false
 	}
-	k, ok = sc.hides(text)
+	k, ok = sc.hides(string(out[:n]))
 	return to, k, ok
 }
 
@@ -124,7 +127,7 @@ func (sc *scanner) base64(i, end int) (to int, k kind, ok bool) {
 		}
 		n += 3
 	}
-	if len(readableText(quick[:])) <= len(quick)-utf8.UTFMax {
+	if readableLen(quick[:]) <= len(quick)-utf8.UTFMax {
 		return i, 0, false
 	}
 	body, to := s[i:end], end
@@ -148,8 +151,8 @@ func (sc *scanner) base64(i, end int) (to int, k kind, ok bool) {
 			to += 3
 		}
 	}
-	text := readableText(fromBase64(body))
-	k, ok = sc.hides(text)
+	text := fromBase64(body)
+	k, ok = sc.hides(string(text[:readableLen(text)]))
 	return to, k, ok
 }
 
@@ -208,6 +211,16 @@ var sextet = func() (t [256]byte) {
 	return t
 }()
 
+// hexDigit is what a hexadecimal digit stands for.
+var hexDigit = func() (t [256]byte) {
+	for c := range t {
+		if isHex(byte(c)) {
+			t[c] = nibble(byte(c))
+		}
+	}
+	return t
+}()
+
 // readable are the bytes of which text is made.
 var readable = func() (t [256]bool) {
 	for c := range t {
@@ -216,8 +229,8 @@ var readable = func() (t [256]bool) {
 	return t
 }()
 
-// readableText returns the text with which the bytes begin.
-func readableText(b []byte) string {
+// readableLen returns how many of the bytes are text.
+func readableLen(b []byte) int {
 	i := 0
 	for i < len(b) && readable[b[i]] {
 		if b[i] < utf8.RuneSelf {
@@ -230,7 +243,7 @@ func readableText(b []byte) string {
 		}
 		i += n
 	}
-	return string(b[:i])
+	return i
 }
 
 // hides tells whether a secret stands in what was decoded, and of which kind the first is.

@@ -11,15 +11,16 @@ const longestHalf = 512
 // joints adds what is cut in two by a line break inside of the text.
 func (sc *scanner) joints() {
 	s := sc.s
-	if strings.IndexByte(s, '\n') < 0 && strings.IndexByte(s, '\\') < 0 {
-		return
-	}
 	added := false
-	for i := 0; i < len(s); {
-		j := i
-		for j < len(s) && s[j] != '\n' && s[j] != '\\' {
-			j++
+	newline, slash := nextByte(s, 0, '\n'), nextByte(s, 0, '\\')
+	for i := 0; newline < len(s) || slash < len(s); {
+		if newline < i {
+			newline = nextByte(s, i, '\n')
 		}
+		if slash < i {
+			slash = nextByte(s, i, '\\')
+		}
+		j := min(newline, slash)
 		next := lineBreak(s, j)
 		if next == 0 {
 			for i = j + 1; i < len(s) && s[i] == '\\'; i++ { // all of them were looked at
@@ -39,6 +40,16 @@ func (sc *scanner) joints() {
 	if added {
 		sc.spans = merge(cut(sc.spans))
 	}
+}
+
+// nextByte returns where the byte stands from i on, or the length of the text.
+func nextByte(s string, i int, c byte) int {
+	if i < len(s) {
+		if j := strings.IndexByte(s[i:], c); j >= 0 {
+			return i + j
+		}
+	}
+	return len(s)
 }
 
 // joint finds what goes from the end of one text over to the beginning of the next: it is

@@ -108,7 +108,15 @@ func (sc *scanner) loadLayers(name, s string, mine []int) bool {
 	}
 	p := sc.peeled
 	p.text, p.parts = s, p.parts[:0]
+	further := func() {
+		sc.spans, sc.s, sc.floor = sc.spans[:0], p.text, 0
+		sc.encoded()
+		sc.joints()
+		keep(p)
+	}
+	sc.outer = true
 	outer := look(p, mine)
+	sc.outer = false
 	// JSON is read with the depth of every quote kept, which tells where values end, and
 	// where it is nested also level by level, which is right about what stands between
 	// the quotes.
@@ -121,9 +129,7 @@ func (sc *scanner) loadLayers(name, s string, mine []int) bool {
 			nested = nested || strings.Contains(p.text, `\\`)
 			n++
 			if strings.IndexByte(p.text, '+') >= 0 { // base64 that the next layer, a form, would read as words
-				sc.spans, sc.s, sc.floor = sc.spans[:0], p.text, 0
-				sc.encoded()
-				keep(p)
+				further()
 			}
 		}
 		if n > 0 {
@@ -133,6 +139,10 @@ func (sc *scanner) loadLayers(name, s string, mine []int) bool {
 		if !nested {
 			break
 		}
+	}
+	if layers == 0 || strings.IndexByte(s, '+') >= 0 {
+		p.text, p.parts = s, p.parts[:0]
+		further()
 	}
 	p.text = ""
 	if layers > 0 && outer > 0 {

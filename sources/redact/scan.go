@@ -39,6 +39,7 @@ type scanner struct {
 	r      *Redactor
 	name   string // of the field that s is the value of, or ""
 	id     bool   // s is an identity: only what has the shape of a secret is one
+	outer  bool   // s has layers below it, in which encoded text and what is cut in two are looked for
 	depth  int    // of decoding: s stands encoded in a text, which may stand so in another
 	s      string
 	i      int // next byte to look at
@@ -55,13 +56,15 @@ type scanner struct {
 // load scans the value of a field and tells whether anything is to be replaced.
 // The user's patterns in mine may have a hit.
 func (sc *scanner) load(name, s string, mine []int) bool {
-	*sc = scanner{r: sc.r, name: name, id: name == Identity, s: s, depth: sc.depth, spans: sc.spans[:0], peeled: sc.peeled}
+	*sc = scanner{r: sc.r, name: name, id: name == Identity, s: s, depth: sc.depth, outer: sc.outer, spans: sc.spans[:0], peeled: sc.peeled}
 	if m := means(name); m != meansNothing {
 		sc.take(m, opened{quote: wholeValue}, true)
 	}
 	sc.scan()
-	sc.encoded()
-	sc.joints()
+	if !sc.outer {
+		sc.encoded()
+		sc.joints()
+	}
 	if len(mine) > 0 {
 		sc.spans = sc.r.patterns.find(s, mine, sc.spans)
 	}
@@ -74,7 +77,7 @@ func (sc *scanner) load(name, s string, mine []int) bool {
 }
 
 func (sc *scanner) reset() {
-	sc.name, sc.s, sc.depth = "", "", 0
+	sc.name, sc.s, sc.depth, sc.outer = "", "", 0, false
 	if cap(sc.spans) > 4096 {
 		sc.spans = nil
 	}
