@@ -59,7 +59,7 @@ func (m *Model) readDuty() tea.Cmd {
 	}
 	m.duty.flying, m.duty.again = true, false
 	service, parent, snap := m.service, m.ctx, m.read.snap
-	wantBooks := m.duty.books == nil
+	wantBooks := m.duty.books == nil && m.read.snap != nil // checking them all takes longer than the first screen may
 	return func() (msg tea.Msg) {
 		ctx, cancel := context.WithTimeout(parent, dutyLimit)
 		defer cancel()

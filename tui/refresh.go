@@ -113,10 +113,14 @@ func (m *Model) onSnapshot(msg snapshotMsg) tea.Cmd {
 		whole.View = msg.view
 		msg.snap = &whole
 	}
+	var books tea.Cmd
+	if r.snap == nil {
+		books = m.readDuty()
+	}
 	r.snap, r.err, r.now, r.lastGood = msg.snap, nil, msg.now, m.lastMsg
 	r.retry = false
 	for i := range msg.snap.Health {
 		r.retry = r.retry || msg.snap.Health[i].State == sources.SourceDown
 	}
-	return m.refreshPane()
+	return tea.Batch(m.refreshPane(), books)
 }

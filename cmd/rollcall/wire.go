@@ -45,6 +45,9 @@ func newProgram() *cli.Program {
 			InTTY: term.IsTerminal(os.Stdin.Fd()), OutTTY: term.IsTerminal(os.Stdout.Fd()), ErrTTY: term.IsTerminal(os.Stderr.Fd()),
 		},
 		Open: func(ctx context.Context, cfg *config.File, mode cli.Mode) (cli.Session, error) {
+			if mode == cli.Receiving {
+				startLight()
+			}
 			o := app.Options{Receive: mode == cli.Receiving, Once: mode == cli.ReadOnly}
 			if state := config.StateDir(os.LookupEnv); state != "" && mode == cli.Receiving {
 				o.Drills = filepath.Join(state, app.DrillsDir)
@@ -93,10 +96,25 @@ func (s session) Doctor(ctx context.Context, service string) []cli.Finding {
 	return out
 }
 
+const (
+	// startUp is how long a console takes at most until its first screen stands. Until
+	// then a few MB of garbage are left lying: collecting them would take a tenth of that time.
+	startUp = 5 * time.Second
+	early   = 400 // percent of the heap that may be garbage meanwhile
+	// allDay is for a console that runs beside other work: a smaller heap is worth collecting more often.
+	allDay = 50
+)
+
+// startLight puts the garbage off until the console stands.
+func startLight() {
+	if _, set := os.LookupEnv("GOGC"); !set {
+		debug.SetGCPercent(early)
+	}
+}
+
 func console(ctx context.Context, c cli.ConsoleStart) error {
 	if _, set := os.LookupEnv("GOGC"); !set {
-		// It runs all day beside other work: a smaller heap is worth collecting more often.
-		debug.SetGCPercent(50)
+		defer time.AfterFunc(startUp, func() { debug.SetGCPercent(allDay) }).Stop()
 	}
 	if c.Ended != nil {
 		var cancel context.CancelFunc

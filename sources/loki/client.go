@@ -46,6 +46,7 @@ const (
 type Redactor interface {
 	Text(s string) string
 	Fields(names []string, values []*string, doc []int)
+	Stream(lines []*string)
 	People(line string, cut bool) (out string, less int)
 	Kinds() []string // the names that placeholders can carry
 }

@@ -1,6 +1,7 @@
 package loki
 
 import (
+	"cmp"
 	"fmt"
 	"hash/maphash"
 	"maps"
@@ -159,9 +160,14 @@ func (c *Client) finishAnd(entries []*entry, hits *hidden) []sources.LogLine {
 	var values []*string
 	var docs []int
 	var after []func()
+	streams := map[uint64][]timed{}
 	size := 0
 	flush := func() {
 		hits.before(values)
+		for _, lines := range streams {
+			c.redact.Stream(inOrder(lines))
+		}
+		clear(streams)
 		c.redact.Fields(names, values, docs)
 		hits.after(names, values)
 		for _, f := range after {
@@ -204,15 +210,13 @@ func (c *Client) finishAnd(entries []*entry, hits *hidden) []sources.LogLine {
 		text, less := c.redact.People(whole, e.cut > 0)
 		hits.people(whole, text)
 		line := add(i, "", text)
+		streams[e.stream.hash] = append(streams[e.stream.hash], timed{e.ns, line})
 		l.Level = found.level()
 		l.RequestID, l.TraceID = found.requestID, found.traceID
-		for _, id := range []struct {
-			name string
-			to   *string
-		}{{"request_id", &l.RequestID}, {"trace_id", &l.TraceID}} {
-			if *id.to != "" {
-				v := add(i, id.name, *id.to)
-				after = append(after, func() { *id.to = redact.SanitizeLine(*v, maxID) })
+		for _, id := range []*string{&l.RequestID, &l.TraceID} {
+			if *id != "" {
+				v := add(i, redact.Identity, *id)
+				after = append(after, func() { *id = redact.SanitizeLine(*v, maxID) })
 			}
 		}
 		for column, f := range found.says {
@@ -242,6 +246,26 @@ func (c *Client) finishAnd(entries []*entry, hits *hidden) []sources.LogLine {
 	}
 	flush()
 	return out
+}
+
+// timed is the text of a line on its way through redaction.
+type timed struct {
+	ns   int64
+	text *string
+}
+
+// inOrder sorts the lines of a stream by time; those of the same time stay as Loki
+// gave them, which may be backward.
+func inOrder(lines []timed) []*string {
+	if len(lines) > 1 && lines[0].ns > lines[len(lines)-1].ns {
+		slices.Reverse(lines)
+	}
+	slices.SortStableFunc(lines, func(a, b timed) int { return cmp.Compare(a.ns, b.ns) })
+	texts := make([]*string, len(lines))
+	for i := range lines {
+		texts[i] = lines[i].text
+	}
+	return texts
 }
 
 // name redacts the name of a label, which is almost never needed.

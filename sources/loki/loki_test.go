@@ -290,6 +290,39 @@ func TestErrorsAreFoundByTheirLevelAndElseByTheirWords(t *testing.T) {
 	}
 }
 
+func TestWhatGoesOverTheEndOfALineIsFoundWhicheverWayTheLinesCome(t *testing.T) {
+	f, url := newFake(t)
+	now := time.Now()
+	key := "sk-proj-" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4"
+	said := []string{
+		"using " + key[:20], key[20:] + " now", "loading -----BEGIN " + "PRIVATE KEY-----",
+		"MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj", "-----END " + "PRIVATE KEY-----", "done",
+	}
+	want := []string{"using <api-key:1>", "<api-key:1> now", "loading <private-key:1>", "<private-key:1>", "<private-key:1>", "done"}
+	for i, line := range said {
+		at := now.Add(time.Duration(i-20) * time.Second)
+		f.push(map[string]string{"job": "a", "pod": "1"}, at, line, nil)
+		f.push(map[string]string{"job": "a", "pod": "2"}, at.Add(time.Millisecond), "of another stream", nil)
+	}
+	for _, forward := range []bool{false, true} {
+		list, err := client(t, Config{URL: url}).QueryRange(t.Context(), sources.LogQuery{Query: `{job="a"}`, Since: now.Add(-time.Minute), Until: now, Limit: 100, Forward: forward})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, l := range list.Lines {
+			if l.Labels["pod"] == "1" {
+				got = append(got, l.Line)
+			}
+		}
+		slices.Sort(got)
+		sorted := slices.Sorted(slices.Values(want))
+		if !slices.Equal(got, sorted) {
+			t.Errorf("forward %v: got %q, want %q", forward, got, sorted)
+		}
+	}
+}
+
 func TestPeopleAreTheTokensThatRequestRowsKnowThemBy(t *testing.T) {
 	f, url := newFake(t)
 	red, err := redact.New(redact.Config{}, make([]byte, 32)) // as the client's

@@ -29,16 +29,26 @@ const (
 // gathered and redacted together at the end, because the redactor works best on
 // much text at once.
 type batch struct {
-	out     sources.TraceBatch
-	red     Redactor
-	values  []*string
-	docs    []int
-	doc     int
-	docOf   map[sources.TraceID]int
-	persons map[string]string
-	keys    map[string]string
-	dropped int // logs that are none of ours
-	invalid int // spans without a trace ID
+	out    sources.TraceBatch
+	red    Redactor
+	names  []string
+	values []*string
+	docs   []int
+	ids    []identified
+	doc    int
+	docOf  map[sources.TraceID]int
+
+	resources []*sources.Resource
+	persons   map[string]string
+	keys      map[string]string
+	dropped   int // logs that are none of ours
+	invalid   int // spans without a trace ID
+}
+
+// identified is a value that must survive, unless a secret was put there.
+type identified struct {
+	value *string
+	doc   int
 }
 
 func newBatch(red Redactor) *batch {
@@ -92,11 +102,7 @@ func logs(ld plog.Logs, red Redactor) (*sources.TraceBatch, *batch) {
 func (b *batch) resource(attrs pcommon.Map) *sources.Resource {
 	b.doc = 0
 	r := &sources.Resource{Attrs: b.attrs(attrs)}
-	for i := range r.Attrs {
-		if r.Attrs[i].Key == "service.name" {
-			r.Service = r.Attrs[i].Value
-		}
-	}
+	b.resources = append(b.resources, r)
 	return r
 }
 
@@ -159,7 +165,6 @@ func (b *batch) event(in plog.LogRecord, eventName string, res *sources.Resource
 		e.Attrs = append(e.Attrs, sources.Attr{Key: "body", Value: cut(body.AsString())})
 		b.gather(&e.Attrs[len(e.Attrs)-1].Value)
 	}
-	e.ResponseID, _ = e.Attrs.Get("gen_ai.response.id")
 	b.out.Events = append(b.out.Events, e)
 }
 
@@ -216,11 +221,13 @@ func (b *batch) attr(a *sources.Attr, key string, v pcommon.Value) {
 	case identity:
 		if looksPlain(text) {
 			a.Value = redact.SanitizeLine(text, maxIdentity)
+			b.ids = append(b.ids, identified{&a.Value, b.doc})
 			return
 		}
 	case idList:
 		if onlyIDs(text) {
 			a.Value = redact.Sanitize(text)
+			b.ids = append(b.ids, identified{&a.Value, b.doc})
 			return
 		}
 	case secret:
@@ -289,13 +296,46 @@ func (b *batch) key(k string) string {
 }
 
 func (b *batch) gather(s *string) {
+	b.names = append(b.names, "")
 	b.values = append(b.values, s)
 	b.docs = append(b.docs, b.doc)
 }
 
+// identities gathers those identities that do hold a secret. The same few values stand
+// in span after span, so that each is looked at once.
+func (b *batch) identities() {
+	if len(b.ids) == 0 {
+		return
+	}
+	at := make(map[string]int, len(b.ids)/4)
+	var names, was []string
+	var values []*string
+	for _, id := range b.ids {
+		if _, seen := at[*id.value]; !seen {
+			at[*id.value] = len(was)
+			v := *id.value
+			names, was, values = append(names, redact.Identity), append(was, v), append(values, &v)
+		}
+	}
+	b.red.Fields(names, values, nil)
+	for _, id := range b.ids {
+		if i := at[*id.value]; *values[i] != was[i] {
+			b.names, b.values, b.docs = append(b.names, redact.Identity), append(b.values, id.value), append(b.docs, id.doc)
+		}
+	}
+}
+
 func (b *batch) redact() {
+	b.identities()
 	if len(b.values) > 0 {
-		b.red.Batch(b.values, b.docs)
+		b.red.Fields(b.names, b.values, b.docs)
+	}
+	for _, r := range b.resources {
+		r.Service, _ = r.Attrs.Get("service.name")
+	}
+	for i := range b.out.Events {
+		e := &b.out.Events[i]
+		e.ResponseID, _ = e.Attrs.Get("gen_ai.response.id")
 	}
 	for i := range b.out.Spans {
 		s := &b.out.Spans[i]

@@ -69,16 +69,15 @@ func classify(key string) class {
 	return content
 }
 
-// looksPlain tells whether a value can be what an identity key promises: short
-// and without the characters that addresses, sentences and URLs with passwords
-// are made of. Anything else under such a key is redacted like content.
+// looksPlain tells whether a value can be what an identity key promises: one short
+// word and no URL. Then only what has the shape of a secret or of an e-mail address
+// goes; anything else under such a key is redacted like content.
 func looksPlain(v string) bool {
 	if len(v) > maxIdentity {
 		return false
 	}
 	for i := range len(v) {
-		switch c := v[i]; {
-		case c == '@' || c == ' ' && i > 64 || c < 0x20 || c == 0x7f:
+		if c := v[i]; c <= ' ' || c == 0x7f {
 			return false
 		}
 	}

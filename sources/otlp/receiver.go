@@ -56,7 +56,7 @@ type Sink interface {
 // Redactor removes secrets and personal data.
 type Redactor interface {
 	Text(s string) string
-	Batch(values []*string, doc []int)
+	Fields(names []string, values []*string, doc []int)
 	Person(v string) string
 }
 

@@ -11,6 +11,7 @@ const (
 	cBase64URL // letters, digits, - and _
 	cMail      // local part of an address
 	cName      // name of a field: letters, digits, _ - .
+	cRun       // base64 of either alphabet: letters, digits, + / - _
 )
 
 var class = func() (t [256]uint8) {
@@ -28,6 +29,9 @@ var class = func() (t [256]uint8) {
 			t[c] = cMail | cName
 		case c == '+' || c == '%':
 			t[c] = cMail
+		}
+		if t[c]&cBase64URL != 0 || c == '+' || c == '/' {
+			t[c] |= cRun
 		}
 		if c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' {
 			t[c] |= cHexLetter

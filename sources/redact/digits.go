@@ -65,7 +65,7 @@ func (sc *scanner) inWord(i, j int) {
 		sc.key(i-2, j+1, cBase64URL, 20, 0, false)
 	case len(before) >= 2 && j-i >= 2 && isUpper(before[len(before)-1]) && isUpper(before[len(before)-2]) && starts(s, i-2):
 		sc.iban(i - 2)
-	case j-i == 2 && len(before) == 6 && isUpper(before[0]) && starts(s, i-6) && i+10 <= len(s) && ends(s, i+10) && validCF(s[i-6:i+10]):
+	case !sc.id && j-i == 2 && len(before) == 6 && isUpper(before[0]) && starts(s, i-6) && i+10 <= len(s) && ends(s, i+10) && validCF(s[i-6:i+10]):
 		sc.add(i-6, i+10, kindNational)
 	case j-i == 7 && len(before) >= 1 && before[len(before)-1] >= 'X' && before[len(before)-1] <= 'Z' && j < len(s):
 		sc.bare(i-1, j+1, kindNational, validDNI)
@@ -76,7 +76,7 @@ func (sc *scanner) inWord(i, j int) {
 // or stands behind the name of an identifier.
 func (sc *scanner) bare(start, end int, k kind, valid func(string) bool) bool {
 	s := sc.s
-	if start < sc.floor || end > len(s) || !valid(s[start:end]) || !alone(s, start, end) {
+	if sc.id || start < sc.floor || end > len(s) || !valid(s[start:end]) || !alone(s, start, end) {
 		return false
 	}
 	if name := sc.nameBefore(start); isIDName(name) {
@@ -102,6 +102,9 @@ func joins(c byte) bool { return c == '-' || c == '_' || c == '.' || c == '/' ||
 
 // groups takes digits in the written form of a layout like "3-2-4".
 func (sc *scanner) groups(start int, layout string, k kind, valid func(string) bool) bool {
+	if sc.id {
+		return false
+	}
 	s := sc.s
 	var buf [24]byte
 	n, i := 0, start
@@ -139,7 +142,7 @@ func (sc *scanner) groups(start int, layout string, k kind, valid func(string) b
 	if start < sc.floor {
 		return false
 	}
-	if k != kindPhone {
+	if k != kindPhone && layout[1] != ' ' { // no ID is written in groups with spaces
 		if name := sc.nameBefore(start); isIDName(name) {
 			return false
 		}

@@ -40,6 +40,7 @@ var builtin = [kindCount]string{
 type span struct {
 	start, end int
 	kind       kind
+	whole      bool // an encoded run or what was cut in two: what stands around it does not decide about it
 }
 
 // Numbers of placeholders that were there before count only up to maxNumber:

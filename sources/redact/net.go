@@ -99,6 +99,11 @@ loop:
 	return end
 }
 
+// isAddress tells whether the value is one e-mail address and nothing else.
+func (sc *scanner) isAddress(v string) bool {
+	return len(sc.spans) == 1 && sc.spans[0] == span{start: 0, end: len(v), kind: kindEmail}
+}
+
 func isLetterAt(s string, i int) bool {
 	r, _ := utf8.DecodeRuneInString(s[i:])
 	return unicode.IsLetter(r)
@@ -196,7 +201,7 @@ func (sc *scanner) url(i int) bool {
 // ipv6 takes the address whose first colon is at i.
 func (sc *scanner) ipv6(i int) bool {
 	s := sc.s
-	if sc.r.keepIP || i+1 >= len(s) || s[i+1] != ':' && !isHex(s[i+1]) {
+	if sc.r.keepIP || sc.id || i+1 >= len(s) || s[i+1] != ':' && !isHex(s[i+1]) {
 		return false
 	}
 	start := i
@@ -243,7 +248,7 @@ func (sc *scanner) ipv6(i int) bool {
 // unspecified address and net masks name nobody and stay.
 func (sc *scanner) ipv4(i, j int) bool {
 	s := sc.s
-	if sc.r.keepIP || j >= len(s) || s[j] != '.' {
+	if sc.r.keepIP || sc.id || j >= len(s) || s[j] != '.' {
 		return false
 	}
 	var octet [4]int

@@ -144,7 +144,7 @@ func (p *patterns) find(s string, which []int, spans []span) []span {
 				start, end = m[2], m[3]
 			}
 			if start < end {
-				spans = append(spans, span{start, end, kindCount + kind(w)})
+				spans = append(spans, span{start: start, end: end, kind: kindCount + kind(w)})
 			}
 		}
 	}
@@ -177,7 +177,7 @@ func cut(spans []span) []span {
 				break
 			}
 			if f.start > sp.start {
-				out = append(out, span{sp.start, f.start, sp.kind})
+				out = append(out, span{sp.start, f.start, sp.kind, sp.whole})
 			}
 			sp.start = min(max(sp.start, f.end), sp.end)
 		}
@@ -199,6 +199,7 @@ func merge(spans []span) []span {
 				out[n-1].kind, longest = sp.kind, sp.end-sp.start
 			}
 			out[n-1].end = max(out[n-1].end, sp.end)
+			out[n-1].whole = out[n-1].whole || sp.whole
 			continue
 		}
 		out = append(out, sp)

@@ -20,7 +20,11 @@ const maxLayers = 12
 type peeled struct {
 	text  string
 	parts []part // of the text, in order; none when it is the text as it was written
+
+	// Room for the work, used again and again.
 	buf   []byte
+	spare []part // for the next layer
+	one   [64]byte
 }
 
 // part is a piece of a peeled text: what was copied, or what one escape stands for.
@@ -86,43 +90,65 @@ func (k kind) byContext() bool {
 // shows, because what one layer hides may be what tells the meaning of another.
 func (sc *scanner) loadLayers(name, s string, mine []int) bool {
 	var all []found
+	keep := func(p *peeled) {
+		for _, sp := range sc.spans {
+			if sp.kind != opaque {
+				all = append(all, found{span{p.source(sp.start), p.source(sp.end), sp.kind, sp.whole}, p.text[sp.start:sp.end]})
+			}
+		}
+	}
 	look := func(p *peeled, mine []int) int {
 		if sc.load(name, p.text, mine) {
-			for _, sp := range sc.spans {
-				if sp.kind != opaque {
-					all = append(all, found{span{p.source(sp.start), p.source(sp.end), sp.kind}, p.text[sp.start:sp.end]})
-				}
-			}
+			keep(p)
 		}
 		return len(all)
 	}
-	p := peeled{text: s, buf: sc.buf}
-	outer := look(&p, mine)
+	if sc.peeled == nil {
+		sc.peeled = new(peeled)
+	}
+	p := sc.peeled
+	p.text, p.parts = s, p.parts[:0]
+	further := func() {
+		sc.spans, sc.s, sc.floor = sc.spans[:0], p.text, 0
+		sc.encoded()
+		sc.joints()
+		keep(p)
+	}
+	sc.outer = true
+	outer := look(p, mine)
+	sc.outer = false
 	// JSON is read with the depth of every quote kept, which tells where values end, and
 	// where it is nested also level by level, which is right about what stands between
 	// the quotes.
 	nested := strings.Contains(s, `\\`)
 	layers := 0
 	for _, json := range [...]reading{escapeOfJSON, levelOfJSON} {
-		p.text, p.parts = s, nil
+		p.text, p.parts = s, p.parts[:0]
 		n := 0
 		for n < maxLayers && p.peel(json) {
 			nested = nested || strings.Contains(p.text, `\\`)
 			n++
+			if strings.IndexByte(p.text, '+') >= 0 { // base64 that the next layer, a form, would read as words
+				further()
+			}
 		}
 		if n > 0 {
 			layers++
-			look(&p, sc.r.patterns.hits(p.text))
+			look(p, sc.r.patterns.hits(p.text))
 		}
 		if !nested {
 			break
 		}
 	}
-	sc.buf = p.buf
+	if layers == 0 || strings.IndexByte(s, '+') >= 0 {
+		p.text, p.parts = s, p.parts[:0]
+		further()
+	}
+	p.text = ""
 	if layers > 0 && outer > 0 {
 		deepest := all[outer:]
 		kept := slices.DeleteFunc(slices.Clone(all[:outer]), func(f found) bool {
-			return f.kind.byContext() && !slices.ContainsFunc(deepest, func(d found) bool { return d.start < f.end && f.start < d.end })
+			return f.kind.byContext() && !f.whole && !slices.ContainsFunc(deepest, func(d found) bool { return d.start < f.end && f.start < d.end })
 		})
 		all = slices.Concat(kept, deepest)
 	}
@@ -152,8 +178,17 @@ func layered(s string) bool {
 			return i+1 < len(s) && (s[i+1] == '/' || s[i+1] == 'u' && i+5 < len(s) || s[i+1] == 'x' && i+3 < len(s) && s[i+2] < '8')
 		}) ||
 		anyOf(s, '&', func(i int) bool { return entityEnd(s, i) > 0 }) ||
-		anyOf(s, '+', func(i int) bool { return plusIsSpace(s, i) && strings.IndexByte(s[:i], '=') >= 0 }) ||
+		formSpace(s) ||
 		strings.Contains(s, "<U+") || strings.Contains(s, "\xe2\x90") || strings.IndexByte(s, escByte) >= 0
+}
+
+// formSpace tells whether a plus sign behind an equals sign may be the space of a form.
+func formSpace(s string) bool {
+	if strings.IndexByte(s, '+') < 0 {
+		return false
+	}
+	equals := strings.IndexByte(s, '=')
+	return equals >= 0 && anyOf(s, '+', func(i int) bool { return i > equals && plusIsSpace(s, i) })
 }
 
 // escByte begins a command to the terminal. It stands only in what was peeled:
@@ -194,16 +229,22 @@ func (p *peeled) peel(json reading) bool {
 // reading is one kind of escapes. read appends what the one at i stands for and says
 // how many bytes it takes: 0 where there is none.
 type reading struct {
-	first string // the characters with which they begin
+	first string // the bytes with which they begin, three at most
 	read  func(out []byte, s string, i int) ([]byte, int)
 }
 
 // next returns where the next escape may begin, or -1.
 func (r *reading) next(s string) int {
+	a, b, c := r.first[0], r.first[len(r.first)/2], r.first[len(r.first)-1]
 	if len(r.first) == 1 {
-		return strings.IndexByte(s, r.first[0])
+		return strings.IndexByte(s, a)
 	}
-	return strings.IndexAny(s, r.first)
+	for i := range len(s) {
+		if s[i] == a || s[i] == b || s[i] == c {
+			return i
+		}
+	}
+	return -1
 }
 
 var (
@@ -211,15 +252,14 @@ var (
 	escapeOfJSON = reading{`\`, readEscape}
 	levelOfJSON  = reading{`\`, readLevel}
 	percent      = reading{"%+", readPercent}
-	command      = reading{"<␀␁␂␃␄␅␆␇␈␋␌␍␎␏␐␑␒␓␔␕␖␗␘␙␚␛␜␝␞␟␡\x1b", readCommand}
+	command      = reading{"<\xe2\x1b", readCommand} // <U+…>, a control picture, or ESC
 )
 
 // undo reads every escape of one kind as what it stands for.
 func (p *peeled) undo(kind reading) bool {
 	s := p.text
 	out := p.buf[:0]
-	var parts []part
-	var scratch [16]byte
+	parts := p.spare[:0]
 	done := 0 // all before is in out
 	for i := 0; ; {
 		j := kind.next(s[i:])
@@ -227,13 +267,10 @@ func (p *peeled) undo(kind reading) bool {
 			break
 		}
 		i += j
-		plain, n := kind.read(scratch[:0], s, i)
+		plain, n := kind.read(p.one[:0], s, i)
 		if n == 0 || string(plain) == s[i:i+n] {
 			i += max(n, 1)
 			continue
-		}
-		if parts == nil {
-			parts = make([]part, 0, max(8, len(p.parts)+4))
 		}
 		if done < i {
 			parts = p.copied(parts, len(out), done, i)
@@ -252,7 +289,7 @@ func (p *peeled) undo(kind reading) bool {
 	out = append(out, s[done:]...)
 	p.buf = out
 	parts = append(parts, part{len(out), p.source(len(s)), true})
-	p.text, p.parts = string(out), parts
+	p.text, p.parts, p.spare = string(out), parts, p.parts
 	return true
 }
 

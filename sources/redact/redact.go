@@ -72,6 +72,18 @@ func (r *Redactor) Text(s string) string {
 // placeholders; without doc all of them do.
 func (r *Redactor) Batch(values []*string, doc []int) { r.Fields(nil, values, doc) }
 
+// Identity is the name to give Fields for the value of a field that holds an ID, a
+// version or the name of a machine, a model or a tenant. It stays, whatever its
+// digits seem to be, unless it holds a secret or an address by its form; one that is an
+// e-mail address and nothing else becomes the token of Person.
+const Identity = "id"
+
+// Identity returns an identity as Fields leaves it, for looking it up.
+func (r *Redactor) Identity(v string) string {
+	r.Fields([]string{Identity}, []*string{&v}, nil)
+	return v
+}
+
 // Fields is Batch for values whose names are known: what stands in a field
 // called api_key is judged as in the text api_key="…", the digits of a request_id
 // are no card, and who stands in a field called user.id becomes the token of
@@ -119,6 +131,10 @@ func (r *Redactor) Fields(names []string, values []*string, doc []int) {
 				found = sc.load(name, *v, mine)
 			}
 			if !found {
+				break
+			}
+			if sc.id && sc.isAddress(*v) {
+				*v = r.Person(*v)
 				break
 			}
 			if num == nil {

@@ -36,14 +36,17 @@ const opaque kind = 255
 
 // scanner finds the spans of one text, from left to right.
 type scanner struct {
-	r     *Redactor
-	name  string // of the field that s is the value of, or ""
-	s     string
-	i     int // next byte to look at
-	floor int // end of the last span: nothing before it is looked at again
-	spans []span
-	buf   []byte   // for peeling
-	plain []string // what the spans read as, where that is not how they are written
+	r      *Redactor
+	name   string // of the field that s is the value of, or ""
+	id     bool   // s is an identity: only what has the shape of a secret is one
+	outer  bool   // s has layers below it, in which encoded text and what is cut in two are looked for
+	depth  int    // of decoding: s stands encoded in a text, which may stand so in another
+	s      string
+	i      int // next byte to look at
+	floor  int // end of the last span: nothing before it is looked at again
+	spans  []span
+	peeled *peeled  // what s is read as
+	plain  []string // what the spans read as, where that is not how they are written
 	// pemEnd caches where the next "-----END " is, so that many beginnings without
 	// an end cost one search together.
 	pemEnd             int
@@ -53,11 +56,15 @@ type scanner struct {
 // load scans the value of a field and tells whether anything is to be replaced.
 // The user's patterns in mine may have a hit.
 func (sc *scanner) load(name, s string, mine []int) bool {
-	*sc = scanner{r: sc.r, name: name, s: s, spans: sc.spans[:0], buf: sc.buf}
+	*sc = scanner{r: sc.r, name: name, id: name == Identity, s: s, depth: sc.depth, outer: sc.outer, spans: sc.spans[:0], peeled: sc.peeled}
 	if m := means(name); m != meansNothing {
 		sc.take(m, opened{quote: wholeValue}, true)
 	}
 	sc.scan()
+	if !sc.outer {
+		sc.encoded()
+		sc.joints()
+	}
 	if len(mine) > 0 {
 		sc.spans = sc.r.patterns.find(s, mine, sc.spans)
 	}
@@ -70,18 +77,18 @@ func (sc *scanner) load(name, s string, mine []int) bool {
 }
 
 func (sc *scanner) reset() {
-	sc.name, sc.s = "", ""
+	sc.name, sc.s, sc.depth, sc.outer = "", "", 0, false
 	if cap(sc.spans) > 4096 {
 		sc.spans = nil
 	}
-	if cap(sc.buf) > 1<<20 {
-		sc.buf = nil
+	if sc.peeled != nil && (cap(sc.peeled.buf) > 1<<20 || max(cap(sc.peeled.parts), cap(sc.peeled.spare)) > 4096) {
+		sc.peeled = nil
 	}
 }
 
 // add records a span and goes on behind it.
 func (sc *scanner) add(start, end int, k kind) {
-	sc.spans = append(sc.spans, span{start, end, k})
+	sc.spans = append(sc.spans, span{start: start, end: end, kind: k})
 	sc.i, sc.floor = end, end
 }
 

@@ -1,14 +1,18 @@
 package redact
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"html"
 	"math/rand/v2"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // known is one example of the corpus with what must be gone from it.
@@ -136,6 +140,28 @@ var wrappings = []wrapping{
 	{"a sentence", func(rnd *rand.Rand, s string) string { return "then: " + s + ", " + fill(rnd) }},
 	{"brackets", func(_ *rand.Rand, s string) string { return "(" + s + ") [" + s + "] {" + s + "}" }},
 	{"an element", func(_ *rand.Rand, s string) string { return "<message>" + s + "</message>" }},
+	{"base64", func(_ *rand.Rand, s string) string {
+		return "body " + base64.StdEncoding.EncodeToString([]byte(s)) + " end"
+	}},
+	{"base64 without padding", func(_ *rand.Rand, s string) string {
+		return "data:text/plain;base64," + base64.RawStdEncoding.EncodeToString([]byte(s))
+	}},
+	{"base64 in a URL", func(_ *rand.Rand, s string) string {
+		return "GET /v1/" + base64.URLEncoding.EncodeToString([]byte(s)) + "?n=1"
+	}},
+	{"base64 in a path", func(_ *rand.Rand, s string) string {
+		return "/jobs/" + base64.RawURLEncoding.EncodeToString([]byte(s)) + "/status"
+	}},
+	{"base64 in lines", func(_ *rand.Rand, s string) string {
+		b := base64.StdEncoding.EncodeToString([]byte(s))
+		for i := 76; i < len(b); i += 77 {
+			b = b[:i] + "\n" + b[i:]
+		}
+		return "payload:\n" + b + "\n"
+	}},
+	{"hex", func(rnd *rand.Rand, s string) string {
+		return fmt.Sprintf([]string{"0x%x", "raw=%X;", "<%x>"}[rnd.IntN(3)], s)
+	}},
 	{"colours", func(_ *rand.Rand, s string) string { return "\x1b[31m" + s + "\x1b[0m" }},
 }
 
@@ -175,9 +201,39 @@ func reveal(s string) string {
 	return s
 }
 
+var (
+	lineBreaksOfBase64 = regexp.MustCompile(`([A-Za-z0-9+/]{76})\s+`)
+	runsOfBase64       = regexp.MustCompile(`[A-Za-z0-9+/_-]{8,}`)
+	runsOfHex          = regexp.MustCompile(`(?:[0-9a-fA-F]{2}){8,}`)
+)
+
+// decoded returns what base64 and hex in a text stand for, to every depth.
+func decoded(s string, depth int) []string {
+	out := []string{s, reveal(s), strings.ReplaceAll(reveal(s), "+", " ")}
+	if depth == 0 {
+		return out
+	}
+	for _, text := range out[:3:3] {
+		for _, word := range runsOfBase64.FindAllString(lineBreaksOfBase64.ReplaceAllString(text, "$1"), -1) {
+			for _, part := range append(strings.FieldsFunc(word, func(c rune) bool { return c == '/' }), word) {
+				part = strings.NewReplacer("-", "+", "_", "/").Replace(part)
+				if b, err := base64.RawStdEncoding.DecodeString(part[:len(part)-max(0, len(part)%4-3)]); err == nil && utf8.Valid(b) {
+					out = append(out, decoded(string(b), depth-1)...)
+				}
+			}
+		}
+		for _, word := range runsOfHex.FindAllString(text, -1) {
+			if b, err := hex.DecodeString(word); err == nil && utf8.Valid(b) {
+				out = append(out, decoded(string(b), depth-1)...)
+			}
+		}
+	}
+	return out
+}
+
 // survives returns a secret that can still be read in what became of the text.
 func survives(got string, secrets []string) string {
-	for _, plain := range []string{got, reveal(got), strings.ReplaceAll(reveal(got), "+", " ")} {
+	for _, plain := range decoded(got, 4) {
 		for _, secret := range secrets {
 			for _, s := range []string{secret, reveal(secret)} {
 				if strings.Contains(plain, s) {

@@ -105,11 +105,20 @@ func (w *watchers) close() {
 func (w *watchers) poll(ctx context.Context, done chan struct{}) {
 	defer close(done)
 	var conn *sql.Conn
-	defer func() {
+	var asked *sql.Stmt
+	drop := func() {
+		if asked != nil {
+			_ = asked.Close()
+		}
 		if conn != nil {
 			_ = conn.Close()
 		}
-	}()
+		asked, conn = nil, nil
+	}
+	defer drop()
+	// All day this is most of what an idle program does: the question is prepared once, and
+	// as it waits for nothing, nobody stands by to cancel it.
+	unwatched := context.WithoutCancel(ctx)
 	var seen int64
 	look := func() error {
 		var err error
@@ -117,10 +126,13 @@ func (w *watchers) poll(ctx context.Context, done chan struct{}) {
 			if conn, err = w.file.r.Conn(ctx); err != nil {
 				return err
 			}
+			if asked, err = conn.PrepareContext(ctx, "PRAGMA data_version"); err != nil {
+				return err
+			}
 			seen = -1
 		}
 		var version int64
-		if err := conn.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version); err != nil || version == seen {
+		if err := asked.QueryRowContext(unwatched).Scan(&version); err != nil || version == seen {
 			return err
 		}
 		head, err := reader{conn, w.file.path}.readHead(ctx)
@@ -133,9 +145,8 @@ func (w *watchers) poll(ctx context.Context, done chan struct{}) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
-		if err := look(); err != nil && conn != nil {
-			_ = conn.Close()
-			conn = nil
+		if err := look(); err != nil {
+			drop()
 		}
 		select {
 		case <-tick.C:

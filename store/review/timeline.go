@@ -78,13 +78,13 @@ const watcher = "rollcall"
 func Timeline(entries []journal.Entry, incident string) []Row {
 	rows := make([]Row, 0, len(entries))
 	merged := ""
-	known := unitsIn(entries)
+	says := SentencesOf(entries)
 	for i := range entries {
 		e := &entries[i]
-		what, group := known.describe(e, incident)
-		if what == "" {
+		if machinery(e, incident) {
 			continue
 		}
+		what, group := says.describe(e)
 		row := Row{Seq: e.Seq, At: utc(e.At), Kind: e.Kind, Actor: e.Actor, What: what, Text: e.Text, Artifacts: e.Artifacts}
 		if e.Kind == journal.RunStarted || e.Kind == journal.RunOutcome {
 			row.Text = "" // output, which the run itself shows
@@ -114,9 +114,23 @@ func tail(what string) string {
 	return what
 }
 
-// describe says an entry in words; empty leaves it out. Entries of one group
-// that follow each other become one line.
-func (u *units) describe(e *journal.Entry, incident string) (what, group string) {
+// machinery tells what a timeline leaves out: what only the engine needs, what
+// the next entry says as well, and exports of other incidents.
+func machinery(e *journal.Entry, incident string) bool {
+	switch e.Kind {
+	case journal.RunIntent, journal.RunProcess, journal.SignalsSnapped, runAsked:
+		return true
+	case journal.Exported:
+		return e.Incident != "" && e.Incident != incident
+	case journal.Purged:
+		return dataOf(e).str("state") == "begun"
+	}
+	return false
+}
+
+// describe says an entry in words. Entries of one group that follow each other
+// become one line of a timeline.
+func (u *Sentences) describe(e *journal.Entry) (what, group string) {
 	d := dataOf(e)
 	switch e.Kind {
 	case journal.IncidentOpened:
@@ -130,9 +144,9 @@ func (u *units) describe(e *journal.Entry, incident string) (what, group string)
 	case journal.RunStarted:
 		return runStarted(e, d), ""
 	case journal.RunIntent:
-		return "", "" // its outcome says the same, and how it ended
+		return join(e.Run, "is about to run", step(d)), ""
 	case journal.RunProcess:
-		return "", ""
+		return join(e.Run, step(d), "runs", prefixed("as process ", d.str("pid"))), ""
 	case journal.RunSample:
 		return u.sample(e, d)
 	case journal.RunAnswer:
@@ -142,8 +156,8 @@ func (u *units) describe(e *journal.Entry, incident string) (what, group string)
 		return join(e.Run, step(d), or(d.str("status", "outcome"), "ended")) + prefixed(": ", why), ""
 	case journal.RunEnded:
 		return join(e.Run, or(d.str("outcome", "status"), "ended")) + prefixed(": ", d.str("why")), ""
-	case "run.asked":
-		return "", "" // the answer says the same
+	case runAsked:
+		return join(e.Run, "asks", prefixed("at ", step(d))) + prefixed(": ", d.str("question")), ""
 	case "run.resumed":
 		return join(e.Run, "was taken up again"), ""
 	case "run.detached":
@@ -182,22 +196,20 @@ func (u *units) describe(e *journal.Entry, incident string) (what, group string)
 	case journal.EvalsRun:
 		return evals(d), ""
 	case journal.SignalsSnapped:
-		return "", ""
-	case journal.Exported:
-		if e.Incident != "" && e.Incident != incident {
-			return "", ""
+		n := 0
+		if snap, ok := SnapIn(e); ok {
+			n = len(snap.Signals)
 		}
+		return fmt.Sprintf("kept the values of %d signals", n), ""
+	case journal.Exported:
 		return join("exported the", or(d.str("what"), "review"), brackets(d.str("format"))), ""
 	case journal.DrillEnded:
 		return join("practised", or(d.str("scenario"), "a drill"), brackets(d.str("drill"))), ""
 	case journal.RehearsalReset:
 		return "put the rehearsal target back to its beginning", ""
 	case journal.Erased:
-		return "erased text beside the journal", ""
+		return join("erased text beside the journal", brackets(counted(d.str("bodies"), "parts"))), ""
 	case journal.Purged:
-		if d.str("state") == "begun" {
-			return "", ""
-		}
 		return join("purged a", d.str("by"), brackets(d.str("state"))), ""
 	}
 	return string(e.Kind), ""
@@ -250,40 +262,7 @@ func runStarted(e *journal.Entry, d data) string {
 	return what
 }
 
-// units says in which unit the samples of a run are: entries name only the step,
-// the run's beginning its signal, and the snapshots that signal's unit.
-type units struct {
-	signal map[string]string // by run and step
-	unit   map[string]sources.Unit
-}
-
-func unitsIn(entries []journal.Entry) *units {
-	u := &units{map[string]string{}, map[string]sources.Unit{}}
-	for i := range entries {
-		e := &entries[i]
-		switch e.Kind {
-		case journal.RunStarted:
-			steps, _ := dataOf(e)["steps"].([]any)
-			for _, s := range steps {
-				if m, ok := s.(map[string]any); ok {
-					u.signal[e.Run+"/"+data(m).str("name")] = data(m).in("check").str("signal")
-				}
-			}
-		case journal.AlertFiring:
-			d := dataOf(e)
-			u.unit[d.str("signal")] = sources.Unit(d.str("unit"))
-		case journal.SignalsSnapped:
-			if snap, ok := SnapIn(e); ok {
-				for _, s := range snap.Signals {
-					u.unit[s.Signal] = s.Unit
-				}
-			}
-		}
-	}
-	return u
-}
-
-func (u *units) sample(e *journal.Entry, d data) (what, group string) {
+func (u *Sentences) sample(e *journal.Entry, d data) (what, group string) {
 	s := d
 	if in := d.in("sample"); in != nil {
 		s = in
@@ -293,7 +272,7 @@ func (u *units) sample(e *journal.Entry, d data) (what, group string) {
 	if n := s.num("value"); n.OK {
 		unit := sources.Unit(d.str("unit"))
 		if unit == "" {
-			unit = u.unit[u.signal[e.Run+"/"+name]]
+			unit = u.unitOf(e.Run, name)
 		}
 		value = unit.Format(n.V)
 	}
@@ -412,6 +391,14 @@ func quoted(s string) string {
 		return ""
 	}
 	return "“" + s + "”"
+}
+
+// counted is a number with what it counts, or nothing.
+func counted(n, what string) string {
+	if n == "" {
+		return ""
+	}
+	return n + " " + what
 }
 
 // prefixed is s with what leads to it, or nothing.

@@ -15,6 +15,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"rollcall/store/journal"
+	"rollcall/store/review"
 	"rollcall/tui/kit"
 	"rollcall/tui/pane"
 )
@@ -30,6 +31,7 @@ type Pane struct {
 	id       string
 	inc      *journal.Incident
 	entries  []journal.Entry
+	says     *review.Sentences
 	list     kit.List
 	follow   bool
 	err      error
@@ -230,7 +232,7 @@ func (p *Pane) take(c pane.Context, a answer) tea.Cmd {
 	if e := p.current(); e != nil {
 		at = e.Seq
 	}
-	p.id, p.inc, p.entries, p.answered = a.inc.ID, a.inc, a.entries, true
+	p.id, p.inc, p.entries, p.says, p.answered = a.inc.ID, a.inc, a.entries, review.SentencesOf(a.entries), true
 	if p.follow {
 		p.list.Cursor = len(p.entries) - 1
 	} else {

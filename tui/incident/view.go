@@ -28,7 +28,7 @@ func (p *Pane) View(c pane.Context) string {
 	p.list.Clamp(len(p.entries), h)
 	lines := append([]string(nil), head...)
 	for i, e := range kit.Window(p.entries, p.list.Top, h) {
-		lines = append(lines, kit.EntryLine(c, &e, c.Width, p.list.Top+i == p.list.Cursor))
+		lines = append(lines, kit.EntryLine(c, p.says, &e, c.Width, p.list.Top+i == p.list.Cursor))
 	}
 	for len(lines) < c.Height-len(foot) {
 		lines = append(lines, "")

@@ -13,6 +13,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"rollcall/store/journal"
+	"rollcall/store/review"
 	"rollcall/tui/kit"
 	"rollcall/tui/pane"
 )
@@ -32,7 +33,8 @@ type Pane struct {
 
 	all      []journal.Entry // as read, oldest first
 	rows     []journal.Entry // those that the filter keeps
-	cut      bool            // there are older ones that were not read
+	says     *review.Sentences
+	cut      bool // there are older ones that were not read
 	list     kit.List
 	follow   bool
 	seq      int64 // an entry to show when it has been read
@@ -216,11 +218,11 @@ func (p *Pane) take(c pane.Context, a answer) tea.Cmd {
 
 // sift keeps what the words of the filter keep.
 func (p *Pane) sift(c pane.Context) {
-	p.rows = p.all
+	p.rows, p.says = p.all, review.SentencesOf(p.all)
 	if len(p.filter.words) > 0 {
 		p.rows = nil
 		for i := range p.all {
-			if p.filter.keeps(&p.all[i]) {
+			if p.filter.keeps(&p.all[i], p.says) {
 				p.rows = append(p.rows, p.all[i])
 			}
 		}
@@ -247,7 +249,7 @@ func (p *Pane) CopyText(c pane.Context) (string, string) {
 	if e == nil {
 		return "", ""
 	}
-	return fmt.Sprintf("#%d %s %s %s", e.Seq, e.At.UTC().Format("2006-01-02T15:04:05Z"), e.Kind, kit.EntrySummary(e)), "entry"
+	return fmt.Sprintf("#%d %s %s %s", e.Seq, e.At.UTC().Format("2006-01-02T15:04:05Z"), e.Kind, p.says.Summary(e)), "entry"
 }
 
 var keys = struct{ full, note, filter, clear, follow, about, move, apply, discard key.Binding }{

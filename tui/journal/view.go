@@ -9,6 +9,7 @@ import (
 	"charm.land/lipgloss/v2"
 
 	"rollcall/store/journal"
+	"rollcall/store/review"
 	"rollcall/tui/kit"
 	"rollcall/tui/pane"
 	"rollcall/tui/widget"
@@ -68,11 +69,11 @@ func parse(text string) filter {
 
 // keeps tells whether an entry holds all words. Filters that were typed here hold
 // them all by themselves: they are found by their kind only.
-func (f *filter) keeps(e *journal.Entry) bool {
+func (f *filter) keeps(e *journal.Entry, says *review.Sentences) bool {
 	if e.Kind == journal.QueryTyped && len(f.ask.Kinds) == 0 && strings.Contains(string(e.Data), `"where":"journal"`) {
 		return false
 	}
-	hay := strings.ToLower(strings.Join([]string{string(e.Kind), e.Actor, e.Incident, e.Run, e.Text, string(e.Data)}, " "))
+	hay := strings.ToLower(strings.Join([]string{string(e.Kind), e.Actor, e.Incident, e.Run, says.Summary(e), e.Text, string(e.Data)}, " "))
 	return !slices.ContainsFunc(f.words, func(w string) bool { return !strings.Contains(hay, w) })
 }
 
@@ -131,7 +132,7 @@ func (p *Pane) View(c pane.Context) string {
 		lines = append(lines, make([]string, gap)...)
 	}
 	for i, e := range kit.Window(p.rows, p.list.Top, h) {
-		lines = append(lines, kit.EntryLine(c, &e, c.Width, p.list.Top+i == p.list.Cursor))
+		lines = append(lines, kit.EntryLine(c, p.says, &e, c.Width, p.list.Top+i == p.list.Cursor))
 	}
 	for len(lines) < headLines+h {
 		lines = append(lines, "")

@@ -12,38 +12,10 @@ import (
 
 	"rollcall/sources"
 	"rollcall/store/journal"
+	"rollcall/store/review"
 	"rollcall/tui/pane"
 	"rollcall/tui/widget"
 )
-
-// EntrySummary says what an entry records, in one line: its words, or else its facts.
-func EntrySummary(e *journal.Entry) string {
-	var parts []string
-	if e.TextErased {
-		parts = append(parts, "(its text was erased)")
-	} else if e.Text != "" {
-		first, rest, more := strings.Cut(strings.TrimSpace(e.Text), "\n")
-		if more && strings.TrimSpace(rest) != "" {
-			first += " …"
-		}
-		parts = append(parts, first)
-	}
-	if len(e.Data) > 0 && string(e.Data) != "null" {
-		s := Summarize(&sources.LogLine{Line: string(e.Data)})
-		if s.Message != "" {
-			parts = append(parts, s.Message)
-		}
-		for _, f := range s.Fields {
-			if v := strings.TrimSpace(f.Value); v != "" && v != "null" && len(v) <= 120 {
-				parts = append(parts, f.Key+"="+v)
-			}
-		}
-	}
-	for i := range e.Artifacts {
-		parts = append(parts, "["+e.Artifacts[i].Name+"]")
-	}
-	return strings.Join(parts, "  ")
-}
 
 // EntryVerdict is how much an entry deserves a look.
 func EntryVerdict(e *journal.Entry) sources.Verdict {
@@ -57,8 +29,8 @@ func EntryVerdict(e *journal.Entry) sources.Verdict {
 }
 
 // EntryLine is one row of a timeline in w columns: when, which entry, what kind,
-// what it says; where there is room also who and within what.
-func EntryLine(c pane.Context, e *journal.Entry, w int, selected bool) string {
+// what it says in these sentences; where there is room also who and within what.
+func EntryLine(c pane.Context, says *review.Sentences, e *journal.Entry, w int, selected bool) string {
 	t := c.Theme
 	at := Local(c, e.At).Format("15:04:05")
 	if !sameDay(c, e.At, c.Now) {
@@ -80,7 +52,7 @@ func EntryLine(c pane.Context, e *journal.Entry, w int, selected bool) string {
 		b.WriteString(t.Dim.Render(widget.Fit(Line(e.Actor, 10), 10, t.Glyphs.Ellipsis)) + "  ")
 		b.WriteString(t.Dim.Render(widget.Fit(Line(strings.TrimSpace(e.Incident+" "+e.Run), 14), 14, t.Glyphs.Ellipsis)) + "  ")
 	}
-	b.WriteString(t.Plain.Render(Line(widget.Words(EntrySummary(e), t.Options.ASCII), w)))
+	b.WriteString(t.Plain.Render(Line(widget.Words(says.Summary(e), t.Options.ASCII), w)))
 	s := widget.Fit(b.String(), w, t.Glyphs.Ellipsis)
 	if selected {
 		return t.Selected.Render(ansi.Strip(s))

@@ -69,7 +69,7 @@ func (p *Pane) detailHead(c pane.Context, st *run.Step, w, h int) []string {
 		pieces = append(pieces, kit.Piece{Text: "began " + kit.Clock(c, st.Began), Style: t.Dim})
 	}
 	out := []string{kit.Pieces(t, w, pieces...)}
-	if st.Why != "" {
+	if asked := p.state.Question != "" && p.current() == st; st.Why != "" && (!asked || h >= 10) { // the question says it too
 		out = append(out, style.Render(ansi.Truncate(kit.Line(widget.Words(st.Why, t.Options.ASCII), w), w, t.Glyphs.Ellipsis)))
 	}
 	if h < 6 {

@@ -248,6 +248,39 @@ func TestNothingThatActsWorksWithoutAJournal(t *testing.T) {
 	d.Shows("disk full")
 }
 
+func TestEveryAnswerIsListedOnASmallScreenAndWhatIsCutSaysSo(t *testing.T) {
+	d := panetest.New(t, New(), 80, 20)
+	started(d)
+	long := strings.Repeat("put the old version back and say so; ", 6)
+	d.Desk.Set("RUN-3", func(s *run.State) {
+		s.Steps[2].Why = "it changes something: a person says go"
+		s.Ask, s.Question = run.AskGo, "Question: "+long
+		s.Choices = nil
+		for _, v := range []run.Verb{run.Go, run.Again, run.Accept, run.Skip, run.Undo, run.Stop} {
+			s.Choices = append(s.Choices, run.Choice{Answer: run.Answer{Step: "apply", Verb: v}, Does: string(v) + ": " + long})
+		}
+	})
+	d.Shows("Question:")
+	screen := d.Screen()
+	listed := 0
+	for _, line := range strings.Split(screen, "\n") {
+		for _, k := range []string{"enter", "r", "a", "s", "x", "S"} {
+			if strings.HasPrefix(line, " "+k+" ") {
+				listed++
+				if !strings.HasSuffix(strings.TrimRight(line, " "), "…") && k != "enter" {
+					t.Errorf("what %s would do is cut without a sign: %q", k, line)
+				}
+			}
+		}
+	}
+	if listed != 6 {
+		t.Errorf("%d of 6 answers are listed:\n%s", listed, screen)
+	}
+	if strings.Contains(screen, "a person says go") {
+		t.Errorf("the question is there twice:\n%s", screen)
+	}
+}
+
 func TestHostileOutputStaysOnItsLine(t *testing.T) {
 	d := newDriver(t)
 	started(d)

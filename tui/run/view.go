@@ -2,9 +2,11 @@ package run
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
 
 	"rollcall/runbooks"
@@ -207,25 +209,17 @@ func (p *Pane) foot(c pane.Context) []string {
 	t, s := c.Theme, p.state
 	out := []string{t.Dim.Render(strings.Repeat(t.Glyphs.Border.Top, c.Width))}
 	say := func(text string, most int, render func(...string) string) {
-		for i, l := range kit.Wrap(text, max(10, c.Width-2)) {
-			if i == most {
-				break
-			}
+		for _, l := range atMost(kit.Wrap(text, max(10, c.Width-2)), most, t.Glyphs.Ellipsis) {
 			out = append(out, " "+render(l))
 		}
 	}
+	var choices []choiceLines
 	choice := func(k, does string, strong bool) {
 		st := t.Plain
 		if strong {
 			st = t.Bright
 		}
-		for i, l := range kit.Wrap(does, max(10, c.Width-9)) {
-			name := "       "
-			if i == 0 {
-				name = t.Key.Render(widget.Fit(k, 7, ""))
-			}
-			out = append(out, " "+name+st.Render(l))
-		}
+		choices = append(choices, choiceLines{t.Key.Render(widget.Fit(k, 7, "")), kit.Wrap(does, max(10, c.Width-9)), st})
 	}
 	most := 2
 	if c.Height >= 28 {
@@ -272,7 +266,43 @@ func (p *Pane) foot(c pane.Context) []string {
 			}
 		}
 	}
-	return out[:min(len(out), max(2, c.Height*2/5))]
+	room := max(2, p.footRows(c)) - len(out)
+	for n := range choices {
+		ch := &choices[n]
+		rest := len(choices) - n - 1 // every answer after this one has a line at least
+		lines := atMost(ch.lines, max(1, room-rest), t.Glyphs.Ellipsis)
+		room -= len(lines)
+		for i, l := range lines {
+			name := "       "
+			if i == 0 {
+				name = ch.key
+			}
+			out = append(out, " "+name+ch.style.Render(l))
+		}
+	}
+	return out[:min(len(out), max(2, p.footRows(c)))]
+}
+
+// footRows is how many rows the question and its answers may take: what is left when the
+// head, the steps around the current one and the beginning of its detail stand.
+func (p *Pane) footRows(c pane.Context) int {
+	const detail = 3 // with its rule
+	return max(c.Height*2/5, c.Height-len(p.head(c))-p.listRows(c.Height*3/5)-detail)
+}
+
+// choiceLines is an answer: its key, and what it will do.
+type choiceLines struct {
+	key   string
+	lines []string
+	style lipgloss.Style
+}
+
+// atMost cuts lines off and says so.
+func atMost(lines []string, most int, ellipsis string) []string {
+	if most <= 0 || len(lines) <= most {
+		return lines
+	}
+	return append(slices.Clone(lines[:most-1]), lines[most-1]+ellipsis)
 }
 
 // inputLines are the question and the line in which its answer is typed.

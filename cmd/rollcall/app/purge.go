@@ -99,8 +99,12 @@ func (p *Purge) name(of PurgeOf) error {
 		}
 		p.found.By, p.found.Of = "user", token
 	case of.Tenant != "" && of.Request == "" && of.User == "":
-		p.of, p.names = traces.Erase{Tenant: of.Tenant}, []string{of.Tenant}
-		p.found.By, p.found.Of = "tenant", of.Tenant
+		tenant := p.redactor.Identity(of.Tenant) // one that is called by an e-mail address is kept as a token
+		p.of, p.names = traces.Erase{Tenant: tenant}, []string{tenant}
+		if tenant != of.Tenant {
+			p.names = append(p.names, of.Tenant)
+		}
+		p.found.By, p.found.Of = "tenant", tenant
 	default:
 		return errors.New("name one of a request, a user or a tenant")
 	}

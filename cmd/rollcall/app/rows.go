@@ -30,7 +30,7 @@ func (r rows) Requests(ctx context.Context, f sources.RequestFilter) (sources.Re
 	if err != nil {
 		return sources.RequestList{}, err
 	}
-	f.Service, f.User = r.name(f.Service), r.in.redactor.Person(f.User)
+	f.Service, f.User, f.Tenant = r.name(f.Service), r.in.redactor.Person(f.User), r.in.redactor.Identity(f.Tenant)
 	return s.Requests(ctx, f)
 }
 

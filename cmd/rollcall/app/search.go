@@ -79,7 +79,7 @@ func (a *App) fromBackends(ctx context.Context, f sources.RequestFilter) (source
 	if best < 0 {
 		return sources.RequestList{}, fmt.Errorf("%s", strings.Join(said, "; "))
 	}
-	f.Service, f.User = q.Service, a.intake.redactor.Person(f.User)
+	f.Service, f.User, f.Tenant = q.Service, a.intake.redactor.Person(f.User), a.intake.redactor.Identity(f.Tenant)
 	out := sources.RequestList{Rows: []sources.Request{}, Facts: lists[best].Facts}
 	for _, t := range lists[best].Traces {
 		if r := a.intake.folder.Fold(t, nil); matches(&f, &r) {

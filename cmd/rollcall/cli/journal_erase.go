@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"rollcall/store/review"
 )
 
 // maxErase bounds a range, so that a slip of the finger does not make a list of a billion.
@@ -66,7 +68,7 @@ func (p *Program) journalErase(o *options, file *string) *cobra.Command {
 			return ofJournal(err)
 		}
 		t := p.printer(o, cfg.UI)
-		t.entry(&e)
+		t.entry(review.SentencesOf(nil), &e)
 		if err == nil {
 			err = t.err
 		}

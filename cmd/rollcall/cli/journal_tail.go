@@ -1,17 +1,14 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"rollcall/store/journal"
+	"rollcall/store/review"
 )
 
 // tailPage is how many entries a follower reads at once.
@@ -70,8 +67,9 @@ func (p *Program) journalTail(o *options, file *string) *cobra.Command {
 			}
 			return ofJournal(err)
 		}
+		says := review.SentencesOf(list)
 		for i := range list {
-			t.entry(&list[i])
+			t.entry(says, &list[i])
 		}
 		if len(list) == 0 && err == nil {
 			p.note("rollcall: no entry matches in %s", j.Path())
@@ -92,13 +90,15 @@ func (p *Program) followJournal(ctx context.Context, j *journal.Journal, f journ
 	if err != nil {
 		return err
 	}
+	says := review.SentencesOf(nil)
 	show := func(list []journal.Entry) error {
+		says.Learn(list)
 		for i := range list {
 			if asJSON {
 				if err := writeLine(p.Out, list[i]); err != nil {
 					return err
 				}
-			} else if t.entry(&list[i]); t.err != nil {
+			} else if t.entry(says, &list[i]); t.err != nil {
 				return t.err
 			}
 		}
@@ -136,70 +136,14 @@ func (p *Program) followJournal(ctx context.Context, j *journal.Journal, f journ
 	}
 }
 
-// entry prints one entry on one line: number, service time, who, what, and the
-// first line of its text or the facts of its data.
-func (t *printer) entry(e *journal.Entry) {
+// entry prints one entry on one line: number, service time, who, kind, and what it says.
+func (t *printer) entry(says *review.Sentences, e *journal.Entry) {
 	about := ""
 	for _, s := range []string{e.Incident, e.Run} {
 		if s != "" {
 			about += " " + clean(s)
 		}
 	}
-	t.line("%s %s %s %s%s%s", t.style(t.theme.Dim, fmt.Sprintf("%6s", fmt.Sprintf("#%d", e.Seq))),
-		t.style(t.theme.Dim, e.At.UTC().Format(time.DateOnly+" 15:04:05Z")), clean(e.Actor), t.style(t.theme.Bright, clean(string(e.Kind))), about, told(e))
-}
-
-// told is what an entry says, after a colon.
-func told(e *journal.Entry) string {
-	var parts []string
-	first, more, _ := strings.Cut(strings.TrimSpace(e.Text), "\n")
-	switch {
-	case e.TextErased:
-		parts = append(parts, "(text erased)")
-	case more != "":
-		parts = append(parts, fmt.Sprintf("%s (+%d lines)", first, strings.Count(more, "\n")+1))
-	case first != "":
-		parts = append(parts, first)
-	}
-	if facts := factsOf(e.Data); facts != "" {
-		parts = append(parts, facts)
-	}
-	for _, a := range e.Artifacts {
-		if a.Erased {
-			parts = append(parts, "["+a.Name+" erased]")
-		} else {
-			parts = append(parts, fmt.Sprintf("[%s %d bytes]", a.Name, a.Bytes))
-		}
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return ": " + clean(strings.Join(parts, "  "))
-}
-
-// factsOf writes the scalars of an entry's data as key=value.
-func factsOf(data json.RawMessage) string {
-	if len(data) == 0 {
-		return ""
-	}
-	var all map[string]json.RawMessage
-	if json.Unmarshal(data, &all) != nil {
-		return string(data)
-	}
-	var out []string
-	for k, v := range all {
-		v = bytes.TrimSpace(v)
-		if len(v) == 0 || v[0] == '{' || v[0] == '[' {
-			continue
-		}
-		s := string(v)
-		if v[0] == '"' {
-			_ = json.Unmarshal(v, &s) // it is valid: it came out of the decoder
-		}
-		if s != "" && s != "null" {
-			out = append(out, k+"="+s)
-		}
-	}
-	slices.Sort(out)
-	return strings.Join(out, " ")
+	t.line("%s %s %s %s%s: %s", t.style(t.theme.Dim, fmt.Sprintf("%6s", fmt.Sprintf("#%d", e.Seq))),
+		t.style(t.theme.Dim, e.At.UTC().Format(time.DateOnly+" 15:04:05Z")), clean(e.Actor), t.style(t.theme.Bright, clean(string(e.Kind))), about, clean(says.Summary(e)))
 }
