@@ -54,8 +54,8 @@ install: build ## both binaries side by side into PREFIX/bin (default ~/.local/b
 test: build ## all tests of all modules (RACE=-race for the race detector)
 	@for m in $(MODULES); do (cd $$m && ROLLCALL_BIN=$(BIN) go test $(RACE) -timeout 20m ./...) || exit 1; done
 
-integration: build $(STACK)/prometheus $(STACK)/alertmanager ## the contracts against real servers, built once (ROLLCALL_LOKI_URL= adds a Loki of yours)
-	@ROLLCALL_BIN=$(BIN) ROLLCALL_STACK=$(STACK) go test $(RACE) -count=1 -timeout 20m -run 'Contract|Credentials' ./cmd/rollcall/e2e ./sources/loki
+integration: build $(STACK)/prometheus $(STACK)/alertmanager $(STACK)/jaeger ## the contracts against real servers, built once (ROLLCALL_LOKI_URL= adds a Loki of yours)
+	@ROLLCALL_BIN=$(BIN) ROLLCALL_STACK=$(STACK) go test $(RACE) -count=1 -timeout 20m -run 'Contract|Credentials' ./cmd/rollcall/e2e ./sources/loki ./sources/jaeger ./sources/tempo
 
 # The real servers, of the versions that testdata/stack/go.mod pins. Prometheus needs no discovery here.
 STACKMODS := testdata/stack/go.mod testdata/stack/go.sum
@@ -77,6 +77,11 @@ $(STACK)/alertmanager: $(STACKMODS) | need-tools
 	@set -o pipefail; v=$(call VERSIONOF,alertmanager); cd $(STACK)/alertmanager.src && go build -v -buildvcs=false -ldflags "-s -w $(call SETVERSION,$$v)" \
 		-o $@ ./cmd/alertmanager 2>&1 | $(PROGRESS)
 	@rm -rf $(STACK)/alertmanager.src
+
+$(STACK)/jaeger: testdata/stack/jaeger/go.mod testdata/stack/jaeger/go.sum | need-tools
+	@mkdir -p $(STACK)
+	@set -o pipefail; cd testdata/stack/jaeger && v=$$(go list -m -f '{{.Version}}' github.com/jaegertracing/jaeger) && \
+		go build -v -ldflags "-s -w -X github.com/jaegertracing/jaeger/internal/version.latestVersion=$$v" -o $@ github.com/jaegertracing/jaeger/cmd/jaeger 2>&1 | $(PROGRESS)
 
 lint: need-tools ## format check, vet and the linter, all modules
 	@out=$$($(TOOL) gofumpt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not formatted (make fmt mends it):"; echo "$$out"; exit 1; fi

@@ -303,14 +303,22 @@ func TestAPaneIsRefreshedThoughTheSignalsFailOrHang(t *testing.T) {
 func TestTheTabsFitWithEveryPane(t *testing.T) {
 	for _, size := range [][2]int{{60, 15}, {80, 24}, {100, 30}, {200, 60}} {
 		b := newBench(t, size[0], size[1], func(o *Options) {
-			for _, id := range []pane.ID{pane.Requests, pane.Request, pane.Logs, pane.Changes} {
+			for _, id := range []pane.ID{pane.Requests, pane.Request, pane.Logs, pane.Changes, pane.Alerts} {
 				o.Panes = append(o.Panes, &ticker{stub: stub{id}})
 			}
 		})
 		checkShape(t, b.screen(), size[0], size[1])
-		b.shows("1 ", "3 Qual", "6 Req", "7 Logs", "C Ch")
+		b.shows("1 ", "3 Qual", "6 Req", "7 Logs", "C", "A")
+		if size[0] >= 80 {
+			b.shows("C Ch", "A Al")
+		}
 		b.press("C")
 		b.shows("Stub")
+		b.press("A")
+		if b.at() != pane.Alerts {
+			t.Fatalf("A leads to %s", b.at())
+		}
+		b.press("esc")
 		b.press("6", "7", "esc", "esc", "esc")
 		if b.at() != pane.Overview {
 			t.Fatalf("esc led to %s", b.at())

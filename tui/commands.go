@@ -23,7 +23,7 @@ func (m *Model) choices() []choice {
 		}
 	}
 	for _, t := range m.tabs {
-		if t.id == pane.Requests || t.id == pane.Logs || t.id == pane.Journal {
+		if t.id == pane.Requests || t.id == pane.Logs || t.id == pane.Journal || t.id == pane.Alerts {
 			continue // these take arguments, below
 		}
 		out = append(out, choice{text: string(t.id), help: "pane " + t.key, run: plainly(func() tea.Cmd { return m.open(t.id, nil) })})
@@ -43,6 +43,15 @@ func (m *Model) choices() []choice {
 	add(pane.Spending, choice{
 		text: "spending", arg: "[tenant]", help: "budgets, loops, who spends most, what caches save", args: func() []string { return spend.Attributes[:] },
 		run: func(arg string) (tea.Cmd, error) { return m.open(pane.Spending, strings.TrimSpace(arg)), nil },
+	})
+	add(pane.Alerts, choice{
+		text: "alerts", arg: "[words, fatigue]", help: "what fires, and what alerts ask of people", args: func() []string { return []string{"fatigue"} },
+		run: func(arg string) (tea.Cmd, error) {
+			if arg == "" {
+				return m.open(pane.Alerts, nil), nil
+			}
+			return m.open(pane.Alerts, arg), nil
+		},
 	})
 	add(pane.Logs, choice{text: "logs", arg: "[text or LogQL]", help: "pane 7, filtered", run: m.openLogs})
 	out = append(out, m.deskChoices()...)

@@ -262,7 +262,7 @@ func (m *Model) tabLine(y int) ([]string, []hit) {
 		mark  string
 		mst   lipgloss.Style
 	}
-	build := func(short bool, gap, pad int) (string, []hit, int) {
+	build := func(short, letters bool, gap, pad int) (string, []hit, int) {
 		var b strings.Builder
 		var hits []hit
 		x := 1
@@ -271,6 +271,9 @@ func (m *Model) tabLine(y int) ([]string, []hit) {
 			c := cell{text: tb.key + " " + tb.name, style: t.Plain}
 			if short {
 				c.text = tb.key + " " + tb.short
+			}
+			if letters && tb.id != current && tb.key[0] > '9' {
+				c.text = tb.key // these are known by their letter
 			}
 			if tb.group != "" && m.read.snap != nil {
 				if v := m.read.snap.Worst(tb.group); v == sources.Bad || v == sources.Watch || v == sources.Unreachable {
@@ -295,20 +298,19 @@ func (m *Model) tabLine(y int) ([]string, []hit) {
 		return b.String(), hits, x
 	}
 	tries := []struct {
-		short bool
-		gap   int
-		pad   int
-	}{{false, 1, 1}, {false, 0, 1}, {false, 1, 0}, {true, 0, 1}, {true, 1, 0}}
+		short, letters bool
+		gap, pad       int
+	}{{false, false, 1, 1}, {false, false, 0, 1}, {false, false, 1, 0}, {true, false, 0, 1}, {true, false, 1, 0}, {true, true, 1, 0}}
 	duty := m.dutyText()
 	if need := ansi.StringWidth(duty) + 3; duty != "" {
 		for _, try := range tries {
-			if s, hits, w := build(try.short, try.gap, try.pad); w+need <= m.width {
+			if s, hits, w := build(try.short, try.letters, try.gap, try.pad); w+need <= m.width {
 				return []string{s + strings.Repeat(" ", m.width-w-need+2) + duty + " "}, hits
 			}
 		}
 	}
 	for _, try := range tries {
-		if s, hits, w := build(try.short, try.gap, try.pad); w <= m.width || try.short && try.pad == 0 {
+		if s, hits, w := build(try.short, try.letters, try.gap, try.pad); w <= m.width || try.letters {
 			if duty == "" {
 				return []string{s}, hits
 			}

@@ -69,8 +69,10 @@ func (m *Model) helpGroups() []keymap.Group {
 				g.Keys[i].SetHelp(m.tabKeys(), k.Help().Desc)
 			}
 		}
-		if m.panes[pane.Changes] == nil {
-			g.Keys = dropKey(g.Keys, m.keys.Changes.Help().Key)
+		for id, k := range map[pane.ID]key.Binding{pane.Changes: m.keys.Changes, pane.Alerts: m.keys.Alerts} {
+			if m.panes[id] == nil {
+				g.Keys = dropKey(g.Keys, k.Help().Key)
+			}
 		}
 		groups = append(groups, g)
 	}

@@ -187,6 +187,7 @@ func New(ctx context.Context, o Options) *Model {
 		{"8", pane.Runbooks, "Runbooks", "Run", ""},
 		{"9", pane.Journal, "Journal", "Jrnl", ""},
 		{"C", pane.Changes, "Changes", "Chg", ""},
+		{"A", pane.Alerts, "Alerts", "Alr", ""},
 	} {
 		if m.panes[t.id] != nil {
 			m.tabs = append(m.tabs, t)

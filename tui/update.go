@@ -167,6 +167,8 @@ func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 		return m.openPalette("range ")
 	case key.Matches(k, keys.Changes):
 		return m.open(pane.Changes, nil)
+	case key.Matches(k, keys.Alerts):
+		return m.open(pane.Alerts, nil)
 	case key.Matches(k, keys.Runbook):
 		return m.openRunbook()
 	case key.Matches(k, keys.Incident):

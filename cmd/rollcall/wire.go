@@ -15,6 +15,7 @@ import (
 	"rollcall/cmd/rollcall/launch"
 	"rollcall/store/journal"
 	"rollcall/tui"
+	"rollcall/tui/alerts"
 	"rollcall/tui/changes"
 	"rollcall/tui/incident"
 	journalpane "rollcall/tui/journal"
@@ -110,6 +111,7 @@ func console(ctx context.Context, c cli.ConsoleStart) error {
 	}
 	if s, ok := c.Session.(session); ok {
 		o.Log = s.Log()
+		o.Panes = append(o.Panes, alerts.New(s))
 	}
 	if desk, ok := c.Session.(pane.Desk); ok {
 		o.Desk = desk

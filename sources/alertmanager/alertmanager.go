@@ -1,5 +1,5 @@
 // Package alertmanager reads alerts and silences from an Alertmanager, version 2
-// of its API, and makes and ends silences.
+// of its API, makes and ends silences, and tells it of alerts.
 package alertmanager
 
 import (
@@ -18,7 +18,13 @@ import (
 )
 
 // Config is the `alertmanager:` section of the configuration.
-type Config = rest.Config
+type Config struct {
+	rest.Config `yaml:",inline"`
+
+	// Post tells it of rollcall's own verdicts. PostLabels are put on each of them: severity, team.
+	Post       bool              `yaml:"post,omitempty"`
+	PostLabels map[string]string `yaml:"post_labels,omitempty"`
+}
 
 const (
 	maxAlerts = 5_000
@@ -47,7 +53,7 @@ type Client struct {
 
 // New returns a client. It does not connect.
 func New(cfg Config, opts Options) (*Client, error) {
-	r, err := rest.New("alertmanager", cfg, rest.Options{Clock: opts.Clock, Redactor: opts.Redactor, Log: opts.Log}, "/api/v2", "/api")
+	r, err := rest.New("alertmanager", cfg.Config, rest.Options{Clock: opts.Clock, Redactor: opts.Redactor, Log: opts.Log}, "/api/v2", "/api")
 	if err != nil {
 		return nil, err
 	}

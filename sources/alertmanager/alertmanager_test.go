@@ -29,7 +29,7 @@ func client(t *testing.T, h http.HandlerFunc) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := New(Config{URL: s.URL + "/am/api/v2/"}, Options{Clock: clock, Redactor: r})
+	c, err := New(Config{Config: rest.Config{URL: s.URL + "/am/api/v2/"}}, Options{Clock: clock, Redactor: r})
 	if err != nil {
 		t.Fatal(err)
 	}

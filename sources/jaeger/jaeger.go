@@ -30,6 +30,7 @@ const (
 	jsonType = "application/json"
 	maxSpans = 100_000 // of one answer
 	maxFound = 50      // traces of one search, which come whole
+	maxAsked = 32      // services of one search that names none
 )
 
 // Options are what the client needs from the program around it.
@@ -65,22 +66,30 @@ func (c *Client) Health() sources.Health { return c.rest.Health() }
 
 // Check asks for the names of the services.
 func (c *Client) Check(ctx context.Context) error {
+	_, err := c.services(ctx)
+	return err
+}
+
+func (c *Client) services(ctx context.Context) ([]string, error) {
 	a, err := c.rest.Get(ctx, "/api/v3/services", nil, jsonType)
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case a.NoRoute || a.Missing:
-		return c.rest.NoAPI(a)
+		return nil, c.rest.NoAPI(a)
 	}
-	if !json.Valid(a.Body) {
-		return c.rest.Unreadable(a, errors.New("not JSON"))
+	var answer struct {
+		Services []string `json:"services"`
 	}
-	return nil
+	if err := json.Unmarshal(a.Body, &answer); err != nil {
+		return nil, c.rest.Unreadable(a, err)
+	}
+	return answer.Services, nil
 }
 
 // Trace reads one trace; no spans when Jaeger has none of it.
 func (c *Client) Trace(ctx context.Context, id sources.TraceID) ([]sources.Span, sources.Facts, error) {
-	a, err := c.rest.Get(ctx, "/api/v3/traces/"+id.String(), nil, jsonType)
+	a, err := c.rest.Get(ctx, "/api/v3/traces/"+id.String(), url.Values{"raw_traces": {"true"}}, jsonType)
 	facts := c.rest.Facts(a)
 	if err == nil && a.NoRoute {
 		err = c.rest.NoAPI(a)
@@ -96,12 +105,11 @@ func (c *Client) Trace(ctx context.Context, id sources.TraceID) ([]sources.Span,
 // its own, and the first that finds something answers.
 func (c *Client) Find(ctx context.Context, q sources.TraceQuery) (sources.TraceList, error) {
 	q.Limit = min(max(q.Limit, 1), maxFound)
-	if len(q.Fields) == 0 {
-		var attrs map[string]string
-		if q.Failed {
-			attrs = map[string]string{"error": "true"}
-		}
-		return c.find(ctx, q, attrs)
+	switch {
+	case len(q.Fields) == 0 && q.Failed:
+		return c.failed(ctx, q)
+	case len(q.Fields) == 0:
+		return c.find(ctx, q, nil)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -137,20 +145,73 @@ func (c *Client) Find(ctx context.Context, q sources.TraceQuery) (sources.TraceL
 
 // having finds the traces in which a span has the field with the value asked for.
 func (c *Client) having(ctx context.Context, q sources.TraceQuery, field string) (sources.TraceList, error) {
+	list, err := c.byAttribute(ctx, q, field)
+	if q.Failed && err == nil {
+		keep(&list, failed)
+	}
+	return list, err
+}
+
+func (c *Client) byAttribute(ctx context.Context, q sources.TraceQuery, field string) (sources.TraceList, error) {
 	if c.deaf.Load() {
-		return c.byTags(ctx, q, field)
+		return c.byTags(ctx, q, field, q.Value)
 	}
 	list, err := c.find(ctx, q, map[string]string{field: q.Value})
 	if err != nil || len(list.Traces) == 0 {
 		return list, err
 	}
-	kept := slices.DeleteFunc(list.Traces, func(t []sources.Span) bool { return !carries(t, field, q.Value) })
-	if len(kept) == 0 {
+	if keep(&list, func(t []sources.Span) bool { return carries(t, field, q.Value) }); len(list.Traces) == 0 {
 		c.deaf.Store(true)
-		return c.byTags(ctx, q, field)
+		return c.byTags(ctx, q, field, q.Value)
 	}
-	list.Traces, list.Facts.Shown = kept, len(kept)
 	return list, nil
+}
+
+// failed finds traces with a failed span. A Jaeger that is deaf gives any, and the
+// memory of one takes the tag for its opposite: then the newest are looked through.
+func (c *Client) failed(ctx context.Context, q sources.TraceQuery) (sources.TraceList, error) {
+	for _, ask := range []func() (sources.TraceList, error){
+		func() (sources.TraceList, error) { return c.find(ctx, q, map[string]string{"error": "true"}) },
+		func() (sources.TraceList, error) { return c.byTags(ctx, q, "error", "true") },
+	} {
+		list, err := ask()
+		if err != nil {
+			return list, err
+		}
+		found := len(list.Traces)
+		if keep(&list, failed); found > 0 && len(list.Traces) == found {
+			return list, nil
+		}
+	}
+	limit := q.Limit
+	q.Limit = maxFound
+	list, err := c.find(ctx, q, nil)
+	if err != nil {
+		return list, err
+	}
+	read := len(list.Traces)
+	keep(&list, failed)
+	if len(list.Traces) > limit {
+		list.Traces, list.Facts.Total = list.Traces[:limit], -1
+	} else if read < maxFound {
+		list.Facts.Total = len(list.Traces)
+	} else {
+		list.Facts.Partial = fmt.Sprintf("failed ones among the newest %d traces: this Jaeger does not search for them", read)
+	}
+	list.Facts.Shown = len(list.Traces)
+	return list, nil
+}
+
+func failed(t []sources.Span) bool {
+	return slices.ContainsFunc(t, func(s sources.Span) bool { return s.Error })
+}
+
+func keep(list *sources.TraceList, which func([]sources.Span) bool) {
+	list.Traces = slices.DeleteFunc(list.Traces, func(t []sources.Span) bool { return !which(t) })
+	list.Facts.Shown = len(list.Traces)
+	if list.Facts.Total >= 0 {
+		list.Facts.Total = len(list.Traces)
+	}
 }
 
 // carries tells whether a span of the trace has the field with the value, alone
@@ -174,6 +235,7 @@ func (c *Client) find(ctx context.Context, q sources.TraceQuery, attrs map[strin
 	both("startTimeMin", "start_time_min", q.Since.UTC().Format(time.RFC3339Nano))
 	both("startTimeMax", "start_time_max", q.Until.UTC().Format(time.RFC3339Nano))
 	both("searchDepth", "num_traces", strconv.Itoa(q.Limit))
+	both("rawTraces", "raw_traces", "true") // times as they were sent
 	if q.Service != "" {
 		both("serviceName", "service_name", q.Service)
 	}
@@ -205,35 +267,50 @@ func (c *Client) find(ctx context.Context, q sources.TraceQuery, attrs map[strin
 }
 
 // byTags asks the API of Jaeger's own screen for IDs, and version 3 for the traces.
-func (c *Client) byTags(ctx context.Context, q sources.TraceQuery, field string) (sources.TraceList, error) {
-	tags, err := json.Marshal(map[string]string{field: q.Value})
-	if err != nil {
-		return sources.TraceList{}, err
+// That one must be told a service: where none is named, each is asked for.
+func (c *Client) byTags(ctx context.Context, q sources.TraceQuery, field, value string) (sources.TraceList, error) {
+	names := []string{q.Service}
+	unasked := 0
+	if q.Service == "" {
+		all, err := c.services(ctx)
+		if err != nil {
+			return sources.TraceList{}, err
+		}
+		names = all[:min(len(all), maxAsked)]
+		unasked = len(all) - len(names)
 	}
-	a, err := c.rest.Get(ctx, "/api/traces", url.Values{
-		"service": {q.Service}, "tags": {string(tags)}, "limit": {strconv.Itoa(q.Limit)}, "lookback": {"custom"},
-		"start": {strconv.FormatInt(q.Since.UnixMicro(), 10)}, "end": {strconv.FormatInt(q.Until.UnixMicro(), 10)},
-	}, jsonType)
-	list := sources.TraceList{Facts: c.rest.Facts(a)}
-	if err != nil || a.Missing || a.NoRoute {
-		return list, err
+	answers := make([]found, len(names))
+	errs := make([]error, len(names))
+	var wg sync.WaitGroup
+	for i, name := range names {
+		wg.Go(func() { answers[i], errs[i] = c.tagged(ctx, q, name, field, value) }) // the client lets only a few run at once
 	}
-	var answer struct {
-		Data []struct {
-			ID string `json:"traceID"`
-		} `json:"data"`
+	wg.Wait()
+	var list sources.TraceList
+	var ids []sources.TraceID
+	for i, a := range answers {
+		list.Facts = a.facts
+		if errs[i] != nil {
+			return list, errs[i]
+		}
+		for _, id := range a.ids {
+			if !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
 	}
-	if err := json.Unmarshal(a.Body, &answer); err != nil {
-		return list, c.rest.Unreadable(a, err)
+	if len(names) == 0 {
+		list.Facts = c.rest.Facts(rest.Answer{})
 	}
-	ids := answer.Data[:min(len(answer.Data), q.Limit)]
+	if unasked > 0 {
+		list.Facts.Partial = fmt.Sprintf("%d services were not asked for; name one", unasked)
+	}
+	more := len(ids) >= q.Limit
+	ids = ids[:min(len(ids), maxFound)]
 	traces := make([][]sources.Span, len(ids))
 	failed := make([]error, len(ids))
-	var wg sync.WaitGroup
-	for i, d := range ids {
-		if id, ok := sources.ParseTraceID(d.ID); ok {
-			wg.Go(func() { traces[i], _, failed[i] = c.Trace(ctx, id) })
-		}
+	for i, id := range ids {
+		wg.Go(func() { traces[i], _, failed[i] = c.Trace(ctx, id) })
 	}
 	wg.Wait()
 	for _, t := range traces {
@@ -248,8 +325,47 @@ func (c *Client) byTags(ctx context.Context, q sources.TraceQuery, field string)
 		list.Facts.Partial = fmt.Sprintf("%d of %d traces could not be read", len(ids)-len(list.Traces), len(ids))
 	}
 	newestFirst(list.Traces)
+	list.Traces = list.Traces[:min(len(list.Traces), q.Limit)]
 	list.Facts.Shown, list.Facts.Total = len(list.Traces), len(list.Traces)
+	if more {
+		list.Facts.Total = -1
+	}
 	return list, nil
+}
+
+// found are the IDs of the traces of one service.
+type found struct {
+	ids   []sources.TraceID
+	facts sources.Facts
+}
+
+func (c *Client) tagged(ctx context.Context, q sources.TraceQuery, service, field, value string) (found, error) {
+	tags, err := json.Marshal(map[string]string{field: value})
+	if err != nil {
+		return found{}, err
+	}
+	a, err := c.rest.Get(ctx, "/api/traces", url.Values{
+		"service": {service}, "tags": {string(tags)}, "limit": {strconv.Itoa(q.Limit)}, "lookback": {"custom"},
+		"start": {strconv.FormatInt(q.Since.UnixMicro(), 10)}, "end": {strconv.FormatInt(q.Until.UnixMicro(), 10)},
+	}, jsonType)
+	out := found{facts: c.rest.Facts(a)}
+	if err != nil || a.Missing || a.NoRoute {
+		return out, err
+	}
+	var answer struct {
+		Data []struct {
+			ID string `json:"traceID"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(a.Body, &answer); err != nil {
+		return out, c.rest.Unreadable(a, err)
+	}
+	for _, d := range answer.Data[:min(len(answer.Data), q.Limit)] {
+		if id, ok := sources.ParseTraceID(d.ID); ok {
+			out.ids = append(out.ids, id)
+		}
+	}
+	return out, nil
 }
 
 // read takes the spans out of {"result": {"resourceSpans": …}}, of which a

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -228,5 +229,76 @@ func TestAnswersThatAreNoneAreExplained(t *testing.T) {
 				t.Error("a search says nothing")
 			}
 		})
+	}
+}
+
+// A Jaeger that cannot search for failed traces is looked through as far as one answer
+// goes, and that is said.
+func TestWhatCannotBeSearchedForIsLookedThroughAndSaidSo(t *testing.T) {
+	newest := func(n int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/api/traces" {
+				_, _ = io.WriteString(w, `{"data":[]}`)
+				return
+			}
+			limit, _ := strconv.Atoi(r.URL.Query().Get("query.num_traces"))
+			var spans []string
+			for i := range min(n, limit) {
+				one := resourceSpans(sources.TraceID{byte(i + 1), 15: 1}, 1, "a", "b")
+				if i%10 != 0 {
+					one = strings.Replace(one, `"status":{"code":2}`, `"status":{}`, 1)
+				}
+				spans = append(spans, one)
+			}
+			_, _ = io.WriteString(w, result(spans...))
+		}
+	}
+	for _, tc := range []struct {
+		traces, limit, want, total int
+		partial                    string
+	}{
+		{30, 20, 3, 3, ""},
+		{500, 20, 5, -1, "failed ones among the newest 50 traces"},
+		{500, 4, 4, -1, ""},
+	} {
+		list, err := client(t, newest(tc.traces)).Find(t.Context(), sources.TraceQuery{Service: "assistant", Failed: true, Since: time.Unix(0, 0), Until: time.Unix(1000, 0), Limit: tc.limit})
+		if err != nil || len(list.Traces) != tc.want || list.Facts.Shown != tc.want || list.Facts.Total != tc.total || !strings.Contains(list.Facts.Partial, tc.partial) || tc.partial == "" && list.Facts.Partial != "" {
+			t.Errorf("of %d traces %d, %+v: %v", tc.traces, len(list.Traces), list.Facts, err)
+		}
+	}
+}
+
+func TestWhereNoServiceIsNamedAFewAreAskedAndTheRestIsSaid(t *testing.T) {
+	var names []string
+	for i := range maxAsked + 8 {
+		names = append(names, fmt.Sprint("service-", i))
+	}
+	var asked sync.Map
+	c := client(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/api/v3/services":
+			_ = json.NewEncoder(w).Encode(map[string]any{"services": names})
+		case r.URL.Path == "/api/traces":
+			service := r.URL.Query().Get("service")
+			asked.Store(service, true)
+			data := []map[string]string{}
+			if service == "service-3" || service == "service-4" { // one trace of both
+				data = append(data, map[string]string{"traceID": traceID.String()})
+			}
+			_ = json.NewEncoder(w).Encode(map[string]any{"data": data})
+		case r.URL.Path == "/api/v3/traces/"+traceID.String():
+			_, _ = io.WriteString(w, result(resourceSpans(traceID, 1, "id", "r-1")))
+		default: // deaf: any trace
+			_, _ = io.WriteString(w, result(resourceSpans(sources.TraceID{9, 15: 9}, 1, "id", "other")))
+		}
+	}))
+	list, err := c.Find(t.Context(), sources.TraceQuery{Fields: []string{"id"}, Value: "r-1", Since: time.Unix(0, 0), Until: time.Unix(1000, 0), Limit: 3})
+	if err != nil || len(list.Traces) != 1 || list.Traces[0][0].TraceID != traceID || list.Facts.Partial != "8 services were not asked for; name one" {
+		t.Errorf("found %d, %+v: %v", len(list.Traces), list.Facts, err)
+	}
+	n := 0
+	asked.Range(func(any, any) bool { n++; return true })
+	if n != maxAsked {
+		t.Errorf("%d services asked", n)
 	}
 }

@@ -39,7 +39,7 @@ func (r *run) budgetFrom(ctx context.Context, scope string) (usd float64, from s
 
 // ownBudgets are those that the service exposes, by scope.
 func (r *run) ownBudgets(ctx context.Context) (map[string]float64, error) {
-	if r.e.deps.Prom == nil || r.failed == nil && !r.seen.has(LLMOps)("llmops_budget_usd") {
+	if r.e.deps.Prom == nil || r.failed == nil && !r.seen.of(LLMOps).has("llmops_budget_usd") {
 		return nil, nil
 	}
 	if r.failed != nil {

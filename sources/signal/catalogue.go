@@ -23,6 +23,7 @@ type Signal struct {
 	Pane      sources.Pane
 	Unit      sources.Unit
 	Direction sources.Direction
+	Harm      Harm // whom it harms; zero: as its pane says
 
 	// Window is the least that one value looks back over; zero means the service's window.
 	Window time.Duration
@@ -89,6 +90,34 @@ type Relative struct{ Watch, Bad, By float64 }
 // Least is what must stand behind a value: N events in the window before a
 // proportion is judged at all, K bad ones before it can be bad.
 type Least struct{ N, K float64 }
+
+// Harm is what a signal that is bad does to people. At equal evidence the verdict
+// line names the greatest harm first.
+type Harm int
+
+// The harms, the greatest first. Zero is that of the signal's pane.
+const (
+	Unsafe Harm = iota + 1 // somebody may be hurt, or reads what is not theirs
+	Wrong                  // answers are wrong, useless or missing
+	Late                   // answers come late, or by a lesser way
+	Costly                 // answers are fine and cost too much
+)
+
+// harm is that of the signal, or of its pane.
+func (sig *Signal) harm() Harm {
+	if sig.Harm != 0 {
+		return sig.Harm
+	}
+	switch sig.Pane {
+	case sources.SafetyPane:
+		return Unsafe
+	case sources.QualityPane:
+		return Wrong
+	case sources.CostPane:
+		return Costly
+	}
+	return Late
+}
 
 // Combine says how the parts of a vector make one value.
 type Combine int

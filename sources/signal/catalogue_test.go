@@ -113,6 +113,9 @@ func TestExpandFillsAndTidies(t *testing.T) {
 		{`sum by ($by) (rate(x{a="b",$scope}[$window]))`, "", "prompt", `sum by (prompt) (rate(x{a="b"}[5m]))`},
 		{`sum by (le, $by) (x{$scope})`, "", "", `sum by (le) (x{})`},
 		{`a / on ($by) group_left () b`, "", "", `a / on () group_left () b`},
+		{`sum by ("error.type", "$by") (rate({"x.y","error.type"!="",$scope}[$window]))`, "", "", `sum by ("error.type") (rate({"x.y","error.type"!=""}[5m]))`},
+		{`sum by ("$by") (rate({"x.y",$scope}[$window]))`, `job="a"`, "gen_ai_response_model", `sum by ("gen_ai.response.model") (rate({"x.y",job="a"}[5m]))`},
+		{`sum by ("$by") (rate({"x.y",$scope}[$window]))`, `job="a"`, "", `sum (rate({"x.y",job="a"}[5m]))`},
 	} {
 		if got := expand(tc.expr, tc.scope, defaultWindow, tc.by); got != tc.want {
 			t.Errorf("got  %s\nwant %s", got, tc.want)
@@ -121,26 +124,37 @@ func TestExpandFillsAndTidies(t *testing.T) {
 }
 
 func TestMetricsAreFoundUnderTheNamesThatExportersGiveThem(t *testing.T) {
-	have := func(names ...string) func(string) bool {
-		return func(n string) bool {
-			for _, x := range names {
-				if x == n {
-					return true
-				}
-			}
-			return false
-		}
-	}
 	for _, tc := range []struct {
 		expr, want, missing string
-		exists              func(string) bool
+		exists              []string
 	}{
-		{`rate(gen_ai_client_operation_duration_seconds_count{}[5m])`, `rate(gen_ai_client_operation_duration_count{}[5m])`, "", have("gen_ai_client_operation_duration_count")},
-		{`rate(gen_ai_client_token_usage_sum{}[5m])`, `rate(gen_ai_client_token_usage_token_sum{}[5m])`, "", have("gen_ai_client_token_usage_token_sum")},
-		{`rate(gen_ai_client_inference_usage_input_tokens_total{}[5m])`, `rate(gen_ai_client_inference_usage_input_tokens{}[5m])`, "", have("gen_ai_client_inference_usage_input_tokens")},
-		{`a{} / b{}`, "", "b", have("a")},
+		{`rate(gen_ai_client_operation_duration_seconds_count{}[5m])`, `rate(gen_ai_client_operation_duration_count{}[5m])`, "", []string{"gen_ai_client_operation_duration_count"}},
+		{`rate(gen_ai_client_token_usage_sum{}[5m])`, `rate(gen_ai_client_token_usage_token_sum{}[5m])`, "", []string{"gen_ai_client_token_usage_token_sum"}},
+		{`rate(gen_ai_client_inference_usage_input_tokens_total{}[5m])`, `rate(gen_ai_client_inference_usage_input_tokens{}[5m])`, "", []string{"gen_ai_client_inference_usage_input_tokens"}},
+		{
+			`histogram_quantile(0.9, sum by (le, $by) (rate(gen_ai_client_operation_duration_seconds_bucket{gen_ai_operation_name=~"chat|x",$scope}[$window])))`,
+			`histogram_quantile(0.9, sum by (le, "$by") (rate({"gen_ai.client.operation.duration_seconds_bucket","gen_ai.operation.name"=~"chat|x",$scope}[$window])))`,
+			"",
+			[]string{"gen_ai.client.operation.duration_seconds_bucket"},
+		},
+		{
+			`histogram_quantile(0.9, sum by (le, $by) (rate(gen_ai_client_operation_duration_seconds_bucket{$scope}[$window])))`,
+			`histogram_quantile(0.9, sum by ("$by") (rate({"gen_ai.client.operation.duration",$scope}[$window])))`,
+			"",
+			[]string{"gen_ai.client.operation.duration"},
+		},
+		{
+			`sum by (error_type, $by) (rate(x_count{error_type!="",$scope}[5m])) / sum(rate(x_sum{$scope}[5m]))`,
+			`sum by (error_type, $by) (histogram_count(rate(x{error_type!="",$scope}[5m]))) / sum(histogram_sum(rate(x{$scope}[5m])))`,
+			"",
+			[]string{"x"},
+		},
+		{`max(count_over_time(x_count{$scope}[10m]))`, `max(count_over_time(x{$scope}[10m]))`, "", []string{"x"}},
+		{`sum(rate(x_count{}[5m]))`, `sum(rate(x_count{}[5m]))`, "", []string{"x", "x_count", "x_bucket", "x_sum"}},
+		{`sum(rate(x_bucket{}[5m]))`, "", "x_bucket", []string{"x", "x_count", "x_sum"}}, // a summary
+		{`a{} / b{}`, "", "b", []string{"a"}},
 	} {
-		got, missing := resolve(tc.expr, tc.exists)
+		got, missing := newVocabulary(tc.exists).resolve(tc.expr)
 		if got != tc.want || missing != tc.missing {
 			t.Errorf("%s: got %q, missing %q", tc.expr, got, missing)
 		}

@@ -106,7 +106,7 @@ func cost() []Signal {
 		user,
 		budget("budget_request", "request budget", "mean request against its budget", budgetRequest),
 		{
-			ID: "ratelimit_headroom", Label: "limit headroom", Name: "rate-limit headroom", Family: "limits", Pane: sources.CostPane, Unit: sources.Ratio, Direction: sources.LowerWorse,
+			ID: "ratelimit_headroom", Label: "limit headroom", Name: "rate-limit headroom", Family: "limits", Pane: sources.CostPane, Unit: sources.Ratio, Direction: sources.LowerWorse, Harm: Late,
 			From: []Source{
 				vector(LLMOps, "provider", `min by (provider) (llmops_quota_remaining_ratio{$scope})`),
 				vector(LiteLLM, "litellm_model_name", withTraffic(`min by (litellm_model_name) (litellm_remaining_requests_metric{$scope}`+
@@ -120,7 +120,7 @@ func cost() []Signal {
 			Causes:   burners,
 		},
 		{
-			ID: "ratelimit_tokens", Label: "tokens left", Name: "token-limit headroom", Family: "limits", Pane: sources.CostPane, Unit: sources.Tokens, Direction: sources.LowerWorse,
+			ID: "ratelimit_tokens", Label: "tokens left", Name: "token-limit headroom", Family: "limits", Pane: sources.CostPane, Unit: sources.Tokens, Direction: sources.LowerWorse, Harm: Late,
 			From: []Source{
 				vector(LLMOps, "provider", `min by (provider) (llmops_quota_remaining_tokens{$scope})`),
 				vector(LiteLLM, "model_group", withTraffic(`min by (model_group) (litellm_remaining_tokens_metric{$scope})`)),
@@ -142,7 +142,7 @@ func cost() []Signal {
 			Causes: []sources.Component{sources.Prompt, sources.Index, sources.Policy},
 		},
 		{
-			ID: "index_size", Label: "index size", Name: "documents in the index", Pane: sources.CostPane, Unit: sources.Count, Direction: sources.BothWorse,
+			ID: "index_size", Label: "index size", Name: "documents in the index", Pane: sources.CostPane, Unit: sources.Count, Direction: sources.BothWorse, Harm: Late,
 			// Two index versions side by side are a migration, not twice the documents.
 			From: []Source{
 				plain(LLMOps, `max(llmops_index_documents{$scope})`),
@@ -156,7 +156,7 @@ func cost() []Signal {
 			Causes: []sources.Component{sources.Index},
 		},
 		{
-			ID: "index_query_p95", Label: "index query p95", Name: "vector search p95", Family: "latency", Pane: sources.CostPane, Unit: sources.Seconds, Direction: sources.HigherWorse,
+			ID: "index_query_p95", Label: "index query p95", Name: "vector search p95", Family: "latency", Pane: sources.CostPane, Unit: sources.Seconds, Direction: sources.HigherWorse, Harm: Late,
 			From: []Source{
 				{
 					Profile: LLMOps, Query: `histogram_quantile(0.95, sum by (le) (rate(llmops_index_query_seconds_bucket{$scope}[$window])))`,

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"time"
 
 	"rollcall/sources"
@@ -15,10 +14,10 @@ import (
 // exposure is what a service exposes: which metrics exist, which dialect is
 // spoken, how often it is scraped. It is looked at about once a minute.
 type exposure struct {
-	names   map[string]map[string]bool // by profile, of those that were recognised
-	looked  time.Time                  // wall
-	seen    time.Time                  // the service's time then
-	dialect string                     // which otel-genai to read when both exist; empty when at most one does
+	spoken  map[string]*vocabulary // by profile, of those that were recognised
+	looked  time.Time              // wall
+	seen    time.Time              // the service's time then
+	dialect string                 // which otel-genai to read when both exist; empty when at most one does
 	warning string
 	scrape  time.Duration
 	top     map[string]topBound
@@ -46,13 +45,12 @@ func (x *exposure) recent(wall, now time.Time) bool {
 	return passed < lookAtMost || now.Sub(x.seen) < lookEvery
 }
 
-// has tells which metrics exist under the scope of a profile that was recognised.
-func (x *exposure) has(profile string) func(name string) bool {
-	if x == nil {
-		return func(string) bool { return false }
+// of is the vocabulary of a profile; nothing exists in it when it was not recognised.
+func (x *exposure) of(profile string) *vocabulary {
+	if x == nil || x.spoken[profile] == nil {
+		return newVocabulary(nil)
 	}
-	names := x.names[profile]
-	return func(name string) bool { return names[name] }
+	return x.spoken[profile]
 }
 
 // profiles are those that were recognised, in the order of Profiles.
@@ -62,7 +60,7 @@ func (x *exposure) profiles() []string {
 		return out
 	}
 	for _, p := range Profiles() {
-		if x.names[p.Name] != nil {
+		if x.spoken[p.Name] != nil {
 			out = append(out, p.Name)
 		}
 	}
@@ -91,7 +89,7 @@ func (e *Evaluator) discover(ctx context.Context, r *run) (*exposure, error) {
 	if x != nil && x.recent(wall, r.e.deps.Clock.Now()) {
 		return x, nil
 	}
-	fresh := &exposure{names: map[string]map[string]bool{}, looked: wall, seen: e.deps.Clock.Now(), top: map[string]topBound{}}
+	fresh := &exposure{spoken: map[string]*vocabulary{}, looked: wall, seen: e.deps.Clock.Now(), top: map[string]topBound{}}
 	under := map[string][]string{}
 	for _, p := range Profiles() {
 		under[r.svc.scope(p.Name)] = append(under[r.svc.scope(p.Name)], p.Name)
@@ -101,13 +99,9 @@ func (e *Evaluator) discover(ctx context.Context, r *run) (*exposure, error) {
 		if err != nil {
 			return x, err
 		}
-		set := make(map[string]bool, len(names))
-		for _, n := range names {
-			set[n] = true
-		}
-		for _, p := range Recognise(names) {
-			if slices.Contains(under[scope], p) {
-				fresh.names[p] = set
+		for _, name := range Recognise(names) {
+			if p, ok := profileNamed(name); ok && slices.Contains(under[scope], name) {
+				fresh.spoken[name] = speaks(names, p)
 			}
 		}
 	}
@@ -118,6 +112,7 @@ func (e *Evaluator) discover(ctx context.Context, r *run) (*exposure, error) {
 		}
 		e.mu.Unlock()
 	}
+	e.pickForms(ctx, r, fresh, x)
 	e.pickDialect(ctx, r, fresh)
 	e.measureScrape(ctx, r, fresh)
 	if err := ctx.Err(); err != nil {
@@ -133,8 +128,8 @@ func (e *Evaluator) discover(ctx context.Context, r *run) (*exposure, error) {
 // that carries more, the newer one when they carry the same. Adding them would
 // count a call that is instrumented twice two times.
 func (e *Evaluator) pickDialect(ctx context.Context, r *run, x *exposure) {
-	old, _ := resolve(rate(otelCount, inference), x.has(OTelGenAI))
-	recent, _ := resolve(rate(otel0Count, ""), x.has(OTelGenAI0))
+	old, _ := x.of(OTelGenAI).resolve(rate(otelCount, inference))
+	recent, _ := x.of(OTelGenAI0).resolve(rate(otel0Count, ""))
 	if old == "" || recent == "" {
 		return
 	}
@@ -161,7 +156,7 @@ func (e *Evaluator) measureScrape(ctx context.Context, r *run, x *exposure) {
 		if p.Pulse == "" {
 			continue
 		}
-		expr, missing := resolve(`max(count_over_time(`+p.Pulse+`{$scope}[`+promDuration(scrapeProbe)+`]))`, x.has(p.Name))
+		expr, missing := x.of(p.Name).resolve(`max(count_over_time(` + p.Pulse + `{$scope}[` + promDuration(scrapeProbe) + `]))`)
 		if missing != "" {
 			continue
 		}
@@ -177,38 +172,8 @@ func (e *Evaluator) measureScrape(ctx context.Context, r *run, x *exposure) {
 
 // holds tells whether a profile was recognised and may be read.
 func (x *exposure) holds(profile string) bool {
-	if x == nil || x.names[profile] == nil {
+	if x == nil || x.spoken[profile] == nil {
 		return false
 	}
 	return x.dialect == "" || profile != OTelGenAI && profile != OTelGenAI0 || profile == x.dialect
-}
-
-// topBucket returns the largest finite bound of a source's histogram, or NaN.
-func (r *run) topBucket(ctx context.Context, src *Source) float64 {
-	bucket := src.Bucket
-	wall := r.e.deps.Clock.Wall()
-	r.e.mu.Lock()
-	b, ok := r.seen.top[bucket]
-	r.e.mu.Unlock()
-	if ok && wall.Sub(b.looked) < boundsEvery {
-		return b.le
-	}
-	expr, missing := resolve(bounds(bucket), r.seen.has(src.Profile))
-	if missing != "" {
-		return math.NaN()
-	}
-	series, _, err := r.e.deps.Prom.Query(ctx, expand(expr, r.svc.scope(src.Profile), r.window, ""), r.now)
-	if err != nil {
-		return math.NaN()
-	}
-	top := math.NaN()
-	for _, s := range series {
-		if le, err := strconv.ParseFloat(s.Labels["le"], 64); err == nil && !math.IsInf(le, 0) && (math.IsNaN(top) || le > top) {
-			top = le
-		}
-	}
-	r.e.mu.Lock()
-	r.seen.top[bucket] = topBound{top, wall}
-	r.e.mu.Unlock()
-	return top
 }

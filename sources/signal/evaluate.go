@@ -107,6 +107,9 @@ func NewEvaluator(deps Deps, services map[string]Service) (*Evaluator, error) {
 	if deps.Log == nil {
 		deps.Log = slog.New(slog.DiscardHandler)
 	}
+	if deps.Prom != nil {
+		deps.Prom = underscored{deps.Prom}
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	e := &Evaluator{
 		deps: deps, services: map[string]*service{}, stop: stop,

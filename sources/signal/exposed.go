@@ -15,13 +15,10 @@ type Exposed struct {
 
 // Exposes tells from the names that exist which profiles hold and what each answers, in the order of Profiles.
 func Exposes(names []string) []Exposed {
-	exists := map[string]bool{}
-	for _, n := range names {
-		exists[n] = true
-	}
 	var out []Exposed
 	for _, name := range Recognise(names) {
 		p, _ := profileNamed(name)
+		spoken := speaks(names, p)
 		mark := regexp.MustCompile("^(" + p.Mark + ")$")
 		x := Exposed{Profile: name}
 		for _, n := range names {
@@ -34,7 +31,7 @@ func Exposes(names []string) []Exposed {
 				if s.Profile != name {
 					return false
 				}
-				_, missing := resolve(s.Query, func(n string) bool { return exists[n] })
+				_, missing := spoken.resolve(s.Query)
 				return missing == ""
 			}) {
 				x.Signals = append(x.Signals, sig.ID)

@@ -21,6 +21,17 @@ func TestWhatAProfileExposesIsToldByTheMetricsThatExist(t *testing.T) {
 	}
 }
 
+func TestWhatAProfileExposesIsToldByNamesThatKeepTheirDotsToo(t *testing.T) {
+	names := exposition(t, "otel-genai")
+	plain := Exposes(names)
+	for _, form := range otherForms["otel-genai"] {
+		found := Exposes(kept(t, names, form))
+		if len(found) != 1 || found[0].Profile != OTelGenAI || !slices.Equal(found[0].Signals, plain[0].Signals) || len(found[0].Metrics) == 0 {
+			t.Errorf("kept as %q exposed are %+v, want %+v", form, found, plain)
+		}
+	}
+}
+
 func TestNamesAreMatchedLiterally(t *testing.T) {
 	if got, want := NameSelector([]string{"vllm:a", "b.c"}, `job="x"`), `{__name__=~"vllm:a|b\\.c",job="x"}`; got != want {
 		t.Errorf("the selector is %s, want %s", got, want)

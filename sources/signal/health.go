@@ -56,7 +56,7 @@ func health() []Signal {
 			Causes: []sources.Component{sources.Policy, sources.Tools},
 		},
 		{
-			ID: "error_ratio", Label: "errors", Name: "errors", Family: "errors", Pane: sources.HealthPane, Unit: sources.Ratio, Direction: sources.HigherWorse,
+			ID: "error_ratio", Label: "errors", Name: "errors", Family: "errors", Pane: sources.HealthPane, Unit: sources.Ratio, Direction: sources.HigherWorse, Harm: Wrong,
 			From: []Source{
 				share(LLMOps, rate("llmops_requests_total", `outcome="error"`), requests),
 				share(OTelGenAI, rate(otelCount, inference+`,error_type!=""`), otel),
@@ -100,7 +100,7 @@ func health() []Signal {
 			From: []Source{
 				quantile(LLMOps, "0.95", "llmops_ttft_seconds", ""),
 				quantile(OTelGenAI, "0.95", "gen_ai_client_operation_time_to_first_chunk_seconds", ""),
-				ofService(quantile(OTelGenAI, "0.95", "gen_ai_server_time_to_first_token_seconds", `gen_ai_original_model=""`)),
+				ofService(quantile(OTelGenAI, "0.95", "gen_ai_server_time_to_first_token_seconds", notRouted)),
 				quantile(OTelGenAI0, "0.95", "gen_ai_client_inference_time_to_first_chunk_seconds", ""),
 				quantile(LiteLLM, "0.95", "litellm_llm_api_time_to_first_token_metric", ""),
 				quantile(EnvoyAI, "0.95", "gen_ai_server_time_to_first_token_seconds", ""),
@@ -113,7 +113,7 @@ func health() []Signal {
 			Causes: slow,
 		},
 		{
-			ID: "tokens_per_req", Label: "tokens/req", Name: "tokens per request", Family: "tokens", Pane: sources.HealthPane, Unit: sources.Tokens, Direction: sources.BothWorse,
+			ID: "tokens_per_req", Label: "tokens/req", Name: "tokens per request", Family: "tokens", Pane: sources.HealthPane, Unit: sources.Tokens, Direction: sources.BothWorse, Harm: Costly,
 			From: []Source{
 				// Cached tokens are part of the input: adding them would count them twice.
 				{Profile: LLMOps, Query: rate("llmops_tokens_total", `kind=~"input|output"`) + ` / ` + requests, N: requests},
@@ -151,7 +151,7 @@ func health() []Signal {
 			Causes: []sources.Component{sources.Prompt, sources.Tools, sources.Model, sources.Index},
 		},
 		{
-			ID: "length_cutoff", Label: "cut off", Name: "answers cut off by the token limit", Pane: sources.HealthPane, Unit: sources.Ratio, Direction: sources.HigherWorse,
+			ID: "length_cutoff", Label: "cut off", Name: "answers cut off by the token limit", Pane: sources.HealthPane, Unit: sources.Ratio, Direction: sources.HigherWorse, Harm: Wrong,
 			From: []Source{
 				share(LLMOps, rate("llmops_finish_total", `reason="length"`), rate("llmops_finish_total", "")),
 				share(VLLM, rate(vllmRequests, `finished_reason="length"`), vllm),
@@ -163,7 +163,7 @@ func health() []Signal {
 			Causes: []sources.Component{sources.Prompt, sources.Model},
 		},
 		{
-			ID: "cost_per_req", Label: "cost/req", Name: "cost per request", Family: "spend", Pane: sources.HealthPane, Unit: sources.USD, Direction: sources.HigherWorse,
+			ID: "cost_per_req", Label: "cost/req", Name: "cost per request", Family: "spend", Pane: sources.HealthPane, Unit: sources.USD, Direction: sources.HigherWorse, Harm: Costly,
 			From: []Source{
 				{Profile: LLMOps, Query: rate("llmops_cost_usd_total", "") + ` / ` + requests, N: requests},
 				{
@@ -224,7 +224,7 @@ func health() []Signal {
 			Causes: slow,
 		},
 		{
-			ID: "queue_drops", Label: "queue drops", Name: "requests dropped by the queue", Family: "queue", Pane: sources.HealthPane, Unit: sources.PerSecond, Direction: sources.HigherWorse,
+			ID: "queue_drops", Label: "queue drops", Name: "requests dropped by the queue", Family: "queue", Pane: sources.HealthPane, Unit: sources.PerSecond, Direction: sources.HigherWorse, Harm: Wrong,
 			From: []Source{
 				plain(LLMOps, `sum(rate(llmops_queue_dropped_total{$scope}[$window]))`),
 				plain(LiteLLM, `sum(rate(litellm_admission_rejected_requests_total{$scope}[$window]))`),

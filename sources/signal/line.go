@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"rollcall/sources"
+	"rollcall/sources/signal/stat"
 	"rollcall/sources/signal/suspect"
 )
 
@@ -25,7 +26,7 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 	line := Line{Blind: blind(snap, changesKnown)}
 	worst := worstReadings(snap, svc)
 	if len(worst) == 0 {
-		return quiet(snap, line)
+		return quiet(snap, svc, line)
 	}
 	first := worst[0]
 	line.Verdict, line.Since = first.Verdict, first.Since
@@ -67,6 +68,12 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 		} else if changesKnown && !first.Since.IsZero() && !beganBefore(first) {
 			line.Parts = append(line.Parts, "No change seen in the 30 minutes before.")
 		}
+		// A version that the bad requests share is enough to go back from, seen to change or not.
+		if len(line.Suspect.Attributes) == 1 && cause == nil {
+			if c := sources.Component(line.Suspect.Attributes[0].Name); slices.Contains(sources.Components[:], c) {
+				line.Runbook = "rollback-" + string(c)
+			}
+		}
 	case cause != nil:
 		text, undone := changeText(*cause, snap)
 		line.Change = cause
@@ -86,24 +93,16 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 }
 
 // worstReadings picks at most two, of different families: the bad before those to
-// watch; among equals what harms people before what annoys them before what
-// costs; then those farther off, in rough steps so that the line does not change
-// its subject with every refresh; then what began first.
+// watch, since the rules behind a verdict ask for the same evidence of every signal;
+// at equal evidence what harms people before what gives them wrong answers before what
+// keeps them waiting before what costs; then those farther off, in rough steps so that
+// the line does not change its subject with every refresh; then what began first.
 func worstReadings(snap *Snapshot, svc *service) []*sources.Reading {
 	var all []*sources.Reading
 	for i := range snap.Readings {
-		if r := &snap.Readings[i]; worse(r.Verdict, sources.OK) {
+		if r := &snap.Readings[i]; worse(r.Verdict, sources.OK) && !asAlways(r) {
 			all = append(all, r)
 		}
-	}
-	harm := func(p sources.Pane) int {
-		switch p {
-		case sources.SafetyPane:
-			return 0
-		case sources.QualityPane:
-			return 1
-		}
-		return 2
 	}
 	slices.SortStableFunc(all, func(a, b *sources.Reading) int {
 		if a.Verdict != b.Verdict {
@@ -113,7 +112,7 @@ func worstReadings(snap *Snapshot, svc *service) []*sources.Reading {
 			return 1
 		}
 		return cmp.Or(
-			cmp.Compare(harm(a.Pane), harm(b.Pane)),
+			cmp.Compare(svc.signal(a.Signal).harm(), svc.signal(b.Signal).harm()),
 			cmp.Compare(math.Floor(math.Log2(farOff(b))), math.Floor(math.Log2(farOff(a)))),
 			a.Since.Compare(b.Since),
 		)
@@ -130,7 +129,14 @@ func worstReadings(snap *Snapshot, svc *service) []*sources.Reading {
 	return out
 }
 
-// farOff is how many times over its usual value or its level a reading is.
+// asAlways tells whether a reading to watch is over its level and yet what it always
+// is: a feature that has been off for weeks is no news.
+func asAlways(r *sources.Reading) bool {
+	return r.Verdict == sources.Watch && r.Judgement != nil && r.Judgement.Rule == ruleFixed && known(r.Usual) && farOff(r) < 1.05
+}
+
+// farOff is how many times over its usual value or its level a reading is. A share
+// that should be high counts by what is missing from it: 90% instead of 99% is ten times.
 func farOff(r *sources.Reading) float64 {
 	ratio := func(a, b float64) float64 {
 		if a <= 0 || b <= 0 {
@@ -138,14 +144,23 @@ func farOff(r *sources.Reading) float64 {
 		}
 		return max(a/b, b/a)
 	}
+	value, against := r.Value, 0.0
 	switch {
-	case r.Usual != nil && r.Usual.Days >= enoughDays:
-		return ratio(r.Value, r.Usual.Value)
+	case known(r.Usual):
+		against = r.Usual.Value
 	case r.Threshold != nil && on(r.Threshold.Watch):
-		return ratio(r.Value, r.Threshold.Watch)
+		against = r.Threshold.Watch
+	default:
+		return 1
 	}
-	return 1
+	if r.Direction == sources.LowerWorse && r.Unit == sources.Ratio {
+		value, against = 1-value, 1-against
+	}
+	return ratio(value, against)
 }
+
+// known tells whether there is enough history to speak of a usual value.
+func known(u *sources.Usual) bool { return u != nil && u.Days >= enoughDays }
 
 // describe says what a signal is, since when, and what would be usual.
 func describe(r *sources.Reading, svc *service, snap *Snapshot, since bool) string {
@@ -159,6 +174,9 @@ func describe(r *sources.Reading, svc *service, snap *Snapshot, since bool) stri
 		b.WriteString("≥ ")
 	}
 	b.WriteString(format(r.Value, r.Unit))
+	if kind := mostly(r, snap); kind != "" {
+		b.WriteString(", mostly " + kind + ",")
+	}
 	if since && !r.Since.IsZero() {
 		if beganBefore(r) {
 			b.WriteString(" since before " + clockTime(r.Since, snap.At))
@@ -167,8 +185,8 @@ func describe(r *sources.Reading, svc *service, snap *Snapshot, since bool) stri
 		}
 	}
 	switch {
-	case r.Usual != nil && r.Usual.Days >= enoughDays:
-		b.WriteString(" (usual " + format(r.Usual.Value, r.Unit) + ")")
+	case known(r.Usual):
+		b.WriteString(" (usual " + format(r.Usual.Value, r.Unit) + chance(r.Judgement) + ")")
 	case r.Threshold != nil && r.Verdict == sources.Bad && on(r.Threshold.Bad):
 		b.WriteString(" (limit " + format(r.Threshold.Bad, r.Unit) + ")")
 	case r.Threshold != nil && on(r.Threshold.Watch):
@@ -176,6 +194,36 @@ func describe(r *sources.Reading, svc *service, snap *Snapshot, since bool) stri
 	}
 	b.WriteByte('.')
 	return b.String()
+}
+
+// chance is how improbable a share is when all is as usual: where the test that says so decided or agrees.
+func chance(j *sources.Judgement) string {
+	if j == nil || j.P == nil || *j.P > stat.AlphaSeries {
+		return ""
+	}
+	return ", p=" + probability(*j.P)
+}
+
+// mostly is the kind that most errors are of, where one stands out.
+func mostly(r *sources.Reading, snap *Snapshot) string {
+	if r.Signal != "error_ratio" {
+		return ""
+	}
+	kinds, ok := snap.Reading("error_by_type")
+	if !ok || !kinds.Known {
+		return ""
+	}
+	sum, most, name := 0.0, 0.0, ""
+	for _, p := range kinds.Parts {
+		sum += max(p.Value, 0)
+		if p.Value > most {
+			most, name = p.Value, p.Name
+		}
+	}
+	if most <= sum/2 || len(kinds.Parts) < 2 {
+		return ""
+	}
+	return name
 }
 
 // doubt says how exactly the beginning is known, where that is worth a word.
@@ -311,20 +359,25 @@ func changeText(c sources.Change, snap *Snapshot) (text string, undone bool) {
 	return text + ".", false
 }
 
-// quiet is the line when nothing is worse than its thresholds, with what cannot be seen.
-func quiet(snap *Snapshot, line Line) Line {
+// quiet is the line when nothing is worse than usual or than its limits, with what cannot be told.
+func quiet(snap *Snapshot, svc *service, line Line) Line {
 	count := map[sources.Verdict]int{}
+	compared := 0
 	for i := range snap.Readings {
-		count[snap.Readings[i].Verdict]++
+		r := &snap.Readings[i]
+		count[r.Verdict]++
+		if r.Verdict == sources.OK && known(r.Usual) {
+			compared++
+		}
 	}
 	judged := count[sources.OK]
 	switch {
-	case judged > 0 && count[sources.Unreachable] > 0:
-		line.Verdict = sources.Unreachable
-		line.Parts = []string{fmt.Sprintf("Nothing seen is worse than its thresholds; %d of %d signals cannot be read.", count[sources.Unreachable], len(snap.Readings))}
+	case judged > 0 && compared == 0:
+		line.Verdict = sources.OK
+		line.Parts = []string{"Nothing is over its limits.", "What is usual is not known yet."}
 	case judged > 0:
 		line.Verdict = sources.OK
-		line.Parts = []string{"Nothing is worse than its thresholds."}
+		line.Parts = []string{"Nothing is significantly worse than usual."}
 	case count[sources.Unreachable] > 0:
 		line.Verdict = sources.Unreachable
 		line.Parts = []string{"Nothing can be judged: the signals cannot be read."}
@@ -338,6 +391,20 @@ func quiet(snap *Snapshot, line Line) Line {
 		line.Verdict = sources.NotExposed
 		line.Parts = []string{"Nothing to judge: this service exposes none of the signals. Check its scope."}
 	}
+	if n := count[sources.Unreachable]; n > 0 && judged > 0 {
+		line.Verdict = sources.Unreachable
+		line.Parts[0] = fmt.Sprintf("%s But %d of %d signals cannot be read.", line.Parts[0], n, len(snap.Readings))
+	}
+	for i := range snap.Readings {
+		if r := &snap.Readings[i]; asAlways(r) {
+			name := svc.signal(r.Signal).Name
+			if r.Detail != "" && len(r.Parts) > 0 {
+				name += " (" + r.Detail + ")"
+			}
+			line.Parts = append(line.Parts, "To watch, as always: "+name+".")
+			break
+		}
+	}
 	if n := count[sources.Learning]; n > 0 && judged > 0 {
 		line.Parts = append(line.Parts, plural(n, "signal")+" learning.")
 	}
@@ -350,6 +417,15 @@ func quiet(snap *Snapshot, line Line) Line {
 // blind names what could not be seen.
 func blind(snap *Snapshot, changesKnown bool) []string {
 	var out []string
+	unread, wrong := 0, false
+	for i := range snap.Readings {
+		switch v := snap.Readings[i].Verdict; {
+		case v == sources.Unreachable:
+			unread++
+		case worse(v, sources.OK):
+			wrong = true
+		}
+	}
 	for _, h := range snap.Health {
 		if h.State == sources.SourceDown {
 			out = append(out, h.Source+" unreachable")
@@ -357,6 +433,9 @@ func blind(snap *Snapshot, changesKnown bool) []string {
 	}
 	if len(snap.Health) == 0 && slices.ContainsFunc(snap.Readings, func(r sources.Reading) bool { return r.Verdict == sources.Unreachable }) {
 		out = append(out, "metrics unreachable")
+	}
+	if wrong && unread > 0 { // the quiet line says it itself
+		out = append(out, plural(unread, "signal")+" cannot be read")
 	}
 	if !changesKnown {
 		out = append(out, "changes unknown")

@@ -31,6 +31,12 @@ func fine(id string, v sources.Verdict) sources.Reading {
 	return sources.Reading{Signal: id, Verdict: v}
 }
 
+func usual(id string) sources.Reading {
+	r := fine(id, sources.OK)
+	r.Usual = &sources.Usual{Value: 0.01, Days: 14}
+	return r
+}
+
 func TestTheLineNamesTheSignalTheTimeAndTheChange(t *testing.T) {
 	l := lineFor(t, []sources.Reading{bad("schema_fail", sources.QualityPane, 0.091, 0.012, minutes(-10))},
 		[]sources.Change{promptChange(minutes(-12))}, nil, true)
@@ -124,6 +130,71 @@ func TestHarmComesBeforeAnnoyanceComesBeforeMoney(t *testing.T) {
 	}
 }
 
+func TestNoAnswerLeadsBeforeALateOneHoweverLate(t *testing.T) {
+	late := bad("queue_wait_p95", sources.HealthPane, 20, 0.01, minutes(-10))
+	late.Unit = sources.Seconds
+	kinds := bad("error_by_type", sources.HealthPane, 9, 0.1, minutes(-10))
+	kinds.Unit, kinds.Parts = sources.PerSecond, []sources.Part{{Name: "timeout", Value: 8}, {Name: "rate_limit", Value: 1}}
+	l := lineFor(t, []sources.Reading{late, bad("error_ratio", sources.HealthPane, 0.3, 0.005, minutes(-10)), kinds}, nil, nil, true)
+	if strings.Join(l.Signals, " ") != "error_ratio queue_wait_p95" {
+		t.Errorf("signals %v", l.Signals)
+	}
+	if want := "Errors 30%, mostly timeout, since 14:20 (usual 0.5%)."; l.Parts[0] != want {
+		t.Errorf("got  %s\nwant %s", l.Parts[0], want)
+	}
+}
+
+func TestAShareThatShouldBeHighCountsByWhatIsMissing(t *testing.T) {
+	miss := bad("retrieval_hit", sources.QualityPane, 0.76, 0.95, minutes(-10))
+	miss.Direction = sources.LowerWorse
+	feedback := bad("feedback", sources.QualityPane, 0.70, 0.82, minutes(-12))
+	feedback.Direction = sources.LowerWorse
+	l := lineFor(t, []sources.Reading{feedback, miss}, nil, nil, true)
+	if strings.Join(l.Signals, " ") != "retrieval_hit feedback" {
+		t.Errorf("signals %v", l.Signals)
+	}
+}
+
+func TestTheLineSaysHowImprobableItIs(t *testing.T) {
+	r := bad("schema_fail", sources.QualityPane, 0.091, 0.012, minutes(-10))
+	p, likely := 4e-12, 0.2
+	r.Judgement = &sources.Judgement{Rule: "beta-binomial 15m twice", P: &p}
+	if got, want := lineFor(t, []sources.Reading{r}, nil, nil, true).Parts[0], "Schema failures 9.1% since 14:20 (usual 1.2%, p=4e-12)."; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	r.Judgement = &sources.Judgement{Rule: "fixed", P: &likely}
+	if got := lineFor(t, []sources.Reading{r}, nil, nil, true).Parts[0]; strings.Contains(got, "p=") {
+		t.Errorf("a test that did not decide is cited: %s", got)
+	}
+}
+
+func TestTheLineSaysWhatItCannotReadWhileSomethingIsBad(t *testing.T) {
+	l := lineFor(t, []sources.Reading{bad("schema_fail", sources.QualityPane, 0.091, 0.012, minutes(-10)), fine("feedback", sources.Unreachable)},
+		nil, []sources.Health{{Source: "prom", State: sources.SourceUp}}, true)
+	if !strings.HasSuffix(l.Text(300), "1 signal cannot be read.") {
+		t.Errorf("line %q", l.Text(300))
+	}
+}
+
+func TestWhatHasBeenSoForWeeksIsNoNews(t *testing.T) {
+	off := bad("disabled_features", sources.HealthPane, 1, 1, minutes(-60))
+	off.Unit, off.Verdict, off.Detail = sources.Count, sources.Watch, "model_fallback"
+	off.Judgement, off.Parts = &sources.Judgement{Rule: "fixed"}, []sources.Part{{Name: "model_fallback", Value: 1}}
+	l := lineFor(t, []sources.Reading{off, usual("refusal")}, nil, nil, true)
+	if got, want := l.Text(200), "Nothing is significantly worse than usual. To watch, as always: features switched off (model_fallback)."; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	l = lineFor(t, []sources.Reading{off, bad("error_ratio", sources.HealthPane, 0.05, 0.006, minutes(-10))}, nil, nil, true)
+	if strings.Join(l.Signals, " ") != "error_ratio" {
+		t.Errorf("signals %v", l.Signals)
+	}
+	off.Usual.Value = 0
+	l = lineFor(t, []sources.Reading{off, usual("refusal")}, nil, nil, true)
+	if l.Verdict != sources.Watch || strings.Join(l.Signals, " ") != "disabled_features" {
+		t.Errorf("a feature that was just switched off: %s %v", l.Verdict, l.Signals)
+	}
+}
+
 func TestTheLineNamesOneOfAFamilyAndKeepsItsSubject(t *testing.T) {
 	for _, jitter := range []float64{-0.2, 0, 0.2} {
 		l := lineFor(t, []sources.Reading{
@@ -147,30 +218,36 @@ func TestTheQuietLineSaysWhatItCannotSee(t *testing.T) {
 		verdict  sources.Verdict
 		want     string
 	}{
-		{"all fine", []sources.Reading{fine("refusal", sources.OK)}, nil, true, sources.OK, "Nothing is worse than its thresholds."},
+		{"all fine", []sources.Reading{usual("refusal")}, nil, true, sources.OK, "Nothing is significantly worse than usual."},
+		{
+			"no history yet",
+			[]sources.Reading{fine("refusal", sources.OK)},
+			nil, true, sources.OK,
+			"Nothing is over its limits. What is usual is not known yet.",
+		},
 		{
 			"some learning",
-			[]sources.Reading{fine("refusal", sources.OK), fine("feedback", sources.Learning)},
+			[]sources.Reading{usual("refusal"), fine("feedback", sources.Learning)},
 			nil, true, sources.OK,
-			"Nothing is worse than its thresholds. 1 signal learning.",
+			"Nothing is significantly worse than usual. 1 signal learning.",
 		},
 		{
 			"a source down",
-			[]sources.Reading{fine("refusal", sources.OK)},
+			[]sources.Reading{usual("refusal")},
 			down, true, sources.OK,
-			"Nothing is worse than its thresholds. Loki unreachable.",
+			"Nothing is significantly worse than usual. Loki unreachable.",
 		},
 		{
 			"changes not known",
-			[]sources.Reading{fine("refusal", sources.OK)},
+			[]sources.Reading{usual("refusal")},
 			nil, false, sources.OK,
-			"Nothing is worse than its thresholds. Changes unknown.",
+			"Nothing is significantly worse than usual. Changes unknown.",
 		},
 		{
 			"some unreadable",
-			[]sources.Reading{fine("refusal", sources.OK), fine("feedback", sources.Unreachable)},
+			[]sources.Reading{usual("refusal"), fine("feedback", sources.Unreachable)},
 			nil, true, sources.Unreachable,
-			"Nothing seen is worse than its thresholds; 1 of 2 signals cannot be read. Metrics unreachable.",
+			"Nothing is significantly worse than usual. But 1 of 2 signals cannot be read. Metrics unreachable.",
 		},
 		{
 			"nothing readable",
@@ -238,7 +315,7 @@ func TestTheSnapshotTellsTheWholeStory(t *testing.T) {
 	}}
 	health := func() []sources.Health { return []sources.Health{{Source: "prom", State: sources.SourceUp}} }
 	s := warm(t, evaluator(t, Deps{Prom: p, Changes: changes, Health: health}, Service{}))
-	if got, want := s.Line.Text(200), "Schema failures 9.1% since 14:19 (usual 1.2%). Change: prompt v13→v14 at 14:18."; got != want {
+	if got, want := s.Line.Text(200), "Schema failures 9.1% since 14:19 (usual 1.2%, p=5e-38). Change: prompt v13→v14 at 14:18."; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	if s.Live.ID != "m2" || len(s.Changes) != 1 || len(s.Health) != 1 || s.Worst("") != sources.Bad || s.Worst(sources.QualityPane) != sources.Bad {

@@ -156,7 +156,7 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 	}
 	if src.Profile != Override {
 		var missing string
-		query, missing = resolve(query, r.seen.has(src.Profile), src.Sparse...)
+		query, missing = r.seen.of(src.Profile).resolve(query, src.Sparse...)
 		switch {
 		case missing != "" && r.seen.holds(src.Profile):
 			return measured{}, errNotExposed{missing, within}
@@ -168,7 +168,7 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 		if src.Priced && len(r.e.deps.Prices) == 0 {
 			return measured{}, errNotExposed{"cost metric and no prices in the configuration", mendable}
 		}
-		count, _ = resolve(count, r.seen.has(src.Profile), src.Sparse...)
+		count, _ = r.seen.of(src.Profile).resolve(count, src.Sparse...)
 	}
 	label := splitLabel(src.Profile, by)
 	if by != "" && (label == "" || !strings.Contains(query, "$by")) {
@@ -209,6 +209,7 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 	if r.seen != nil && r.seen.warning != "" && src.Profile == r.seen.dialect {
 		m.facts.Warnings = append(slices.Clip(m.facts.Warnings), r.seen.warning)
 	}
+	m.facts.Warnings = append(slices.Clip(m.facts.Warnings), r.seen.of(src.Profile).leftOut(src.Query)...)
 	name := src.Part
 	if by != "" {
 		name = label
@@ -232,7 +233,7 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 		r.lately(ctx, sig, &m)
 	}
 	if src.K != "" && count != "" {
-		bad, missing := resolve(src.K, r.seen.has(src.Profile), src.Sparse...)
+		bad, missing := r.seen.of(src.Profile).resolve(src.K, src.Sparse...)
 		if src.Profile == Override {
 			bad, missing = src.K, ""
 		}
@@ -254,7 +255,7 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 	}
 	if src.Bucket != "" && by == "" && len(m.parts) == 1 && m.parts[0].known {
 		// The quantile of a value above every bound is the top bound itself: say "at least".
-		m.atLeast = m.parts[0].value >= r.topBucket(ctx, src)/cmp.Or(src.Per, 1)
+		m.atLeast = r.beyond(ctx, src, m.parts[0].value, at, window)
 	}
 	return m, nil
 }

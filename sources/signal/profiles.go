@@ -24,11 +24,14 @@ const (
 type Profile struct {
 	Name  string
 	About string // whose metrics they are
-	// Mark matches whole metric names; one is enough to recognise the profile.
+	// Mark matches whole metric names; one is enough to recognise the profile. Its points
+	// stand for dots as well as for the underscores that most servers make of them.
 	Mark string
 	// Also matches the names that its queries select besides. They recognise
 	// nothing, because other systems have them too.
 	Also string
+	// Own are the matchers of its series of a metric that another profile writes too.
+	Own string
 	// Model is the label that tells models apart; empty where no label does.
 	Model string
 	// Pulse has a sample with every scrape while the system runs; empty where
@@ -48,12 +51,12 @@ func Profiles() []Profile {
 		},
 		{
 			Name: OTelGenAI, About: "OpenTelemetry GenAI conventions 1.28 to 1.41, in the service",
-			Mark: "gen_ai_client_operation_duration(_seconds)?_count", Also: "gen_ai_(client|usage|server_time)_.+",
-			Model: "gen_ai_response_model", Pulse: otelCount,
+			Mark: "gen_ai.client.operation.duration(_seconds)?(_count)?", Also: "gen_ai.(client|usage|server.time)[._].+",
+			Own: notRouted, Model: "gen_ai_response_model", Pulse: otelCount,
 		},
 		{
 			Name: OTelGenAI0, About: "OpenTelemetry GenAI conventions in their own repository, from v0.1.0",
-			Mark: "gen_ai_client_inference_duration(_seconds)?_count", Also: "gen_ai_client_.+",
+			Mark: "gen_ai.client.inference.duration(_seconds)?(_count)?", Also: "gen_ai.client.+",
 			Model: "gen_ai_response_model", Pulse: otel0Count,
 		},
 		{
@@ -62,16 +65,16 @@ func Profiles() []Profile {
 		},
 		{
 			Name: EnvoyAI, About: "Envoy AI Gateway",
-			Mark: "gen_ai_server_request_duration(_seconds)?_count", Also: "gen_ai_(server|client_token)_.+",
-			Model: "gen_ai_response_model", Pulse: envoyCount,
+			Mark: "gen_ai.server.request.duration(_seconds)?(_count)?", Also: "gen_ai.(server|client.token).+",
+			Own: byGateway, Model: "gen_ai_response_model", Pulse: envoyCount,
 		},
 		{
 			Name: VLLM, About: "vLLM, also under Ray",
 			Mark: "(ray_)?vllm[:_].+", Also: "http_requests_total", Model: "model_name", Pulse: vllmRequests,
 		},
-		{Name: Qdrant, About: "Qdrant", Mark: "collections_vector_total", Also: "rest_responses_duration_seconds_.+"},
-		{Name: Weaviate, About: "Weaviate", Mark: "vector_index_size|queries_durations_ms_count", Also: "object_count|queries_.+"},
-		{Name: Milvus, About: "Milvus", Mark: "milvus_(querynode_entity_num|proxy_sq_latency_.+)"},
+		{Name: Qdrant, About: "Qdrant", Mark: "collections_vector_total", Also: "rest_responses_duration_seconds(_.+)?"},
+		{Name: Weaviate, About: "Weaviate", Mark: "vector_index_size|queries_durations_ms(_count)?", Also: "object_count|queries_.+"},
+		{Name: Milvus, About: "Milvus", Mark: "milvus_(querynode_entity_num|proxy_sq_latency(_.+)?)"},
 	}
 }
 
@@ -138,7 +141,8 @@ const (
 	inference = `gen_ai_operation_name=~"chat|generate_content|text_completion"`
 	// A gateway and a service write the same token histogram; only the gateway's
 	// series carry the model before it was overridden.
-	byService = inference + `,gen_ai_original_model=""`
+	notRouted = `gen_ai_original_model=""`
+	byService = inference + `,` + notRouted
 	byGateway = `gen_ai_original_model!=""`
 	// What a retrieval pipeline asks besides the answer is no request of a user.
 	answers = `gen_ai_operation_name!~"embeddings|rerank"`

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -35,11 +36,73 @@ func exposition(t testing.TB, file string) []string {
 	return names
 }
 
+// forms are other ways in which a server may keep what an exposition holds, by what is
+// added to its name: dots as the conventions write them, with or without the suffixes
+// that tell unit and type, and histograms as one native series each.
+var otherForms = map[string][]string{
+	"otel-genai":             {"dots", "bare-dots", "native", "dots-native", "bare-dots-native"},
+	"otel-genai-v0.1":        {"dots", "bare-dots", "native", "dots-native", "bare-dots-native"},
+	"otel-genai-litellm":     {"dots-native"},
+	"envoy-ai-gateway":       {"dots", "native"},
+	"service-behind-gateway": {"dots", "native", "bare-dots-native"},
+	"vllm":                   {"native"},
+	"litellm":                {"native"},
+	"qdrant":                 {"native"},
+	"weaviate":               {"native"},
+	"milvus":                 {"native"},
+}
+
+// kept are the names under which a server keeps metrics in one of the forms.
+func kept(t testing.TB, names []string, as string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(expositions, "attributes.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var attrs map[string]string
+	if err := json.Unmarshal(text, &attrs); err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, n := range names {
+		if base, part := parted(n); strings.Contains(as, "native") && part != "" && slices.Contains(names, base+"_bucket") {
+			n = base
+		}
+		if strings.Contains(as, "dots") {
+			n = dotted(n, attrs, strings.Contains(as, "bare"))
+		}
+		if !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// dotted writes a name as the conventions do, with the suffixes of unit and type or without.
+func dotted(name string, attrs map[string]string, bare bool) string {
+	stem := ""
+	for s := range attrs {
+		if strings.HasPrefix(name, s) && len(s) > len(stem) {
+			stem = s
+		}
+	}
+	if stem == "" {
+		return name
+	}
+	rest := strings.TrimPrefix(name, stem)
+	if bare {
+		for _, suffix := range []string{"_seconds", "_total", "_USD", "_token"} {
+			rest = strings.TrimPrefix(rest, suffix)
+		}
+	}
+	return attrs[stem] + rest
+}
+
 // askedQuery is one query that the catalogue sends to a system that exposes these metrics.
 type askedQuery struct {
 	Profile string `json:"profile"`
 	Signal  string `json:"signal"`         // "/2" is the second source of the profile for it
-	Kind    string `json:"kind"`           // value, n, bounds, by model, ledger
+	Kind    string `json:"kind"`           // value, n, bounds, above (of $value), by model, ledger
 	Part    string `json:"part,omitempty"` // the label that names the parts
 	Shy     bool   `json:"shy,omitempty"`  // no series at all is an answer too
 	Query   string `json:"query"`
@@ -47,11 +110,12 @@ type askedQuery struct {
 
 // asked are the queries for every profile that metric names show, and which sources they come from.
 func asked(names []string) ([]askedQuery, map[string]bool) {
-	exists := func(n string) bool { return slices.Contains(names, n) }
 	const scope = `namespace="prod"`
 	var out []askedQuery
 	from := map[string]bool{}
 	for _, profile := range Recognise(names) {
+		p, _ := profileNamed(profile)
+		spoken := speaks(names, p)
 		for _, sig := range Catalogue() {
 			nth := 0
 			for i := range sig.From {
@@ -65,19 +129,23 @@ func asked(names []string) ([]askedQuery, map[string]bool) {
 					id = fmt.Sprintf("%s/%d", id, nth)
 				}
 				add := func(kind, expr, by string) {
-					expr, missing := resolve(expr, exists, src.Sparse...)
+					expr, missing := spoken.resolve(expr, src.Sparse...)
 					if missing == "" && expr != "" {
 						out = append(out, askedQuery{profile, id, kind, src.Part, src.Shy != "", expand(expr, scope, max(defaultWindow, sig.Window), by)})
 					}
 				}
-				if _, missing := resolve(src.Query, exists, src.Sparse...); missing != "" {
+				if _, missing := spoken.resolve(src.Query, src.Sparse...); missing != "" {
 					continue
 				}
 				from[profile+" "+id] = true
 				add("value", src.Query, "")
 				add("n", src.N, "")
 				if src.Bucket != "" {
-					add("bounds", bounds(src.Bucket), "")
+					if f, _ := spoken.read(metrics(src.Bucket)[0]); f.native {
+						add("above", shareAbove("$value", src.Bucket), "")
+					} else {
+						add("bounds", bounds(src.Bucket), "")
+					}
 				}
 				if label := splitLabel(profile, "model"); label != "" && strings.Contains(src.Query, "$by") {
 					add("by model", src.Query, label)
@@ -100,9 +168,32 @@ func TestTheQueriesForEveryExpositionAreWrittenDown(t *testing.T) {
 		t.Fatalf("%d expositions, %v", len(files), err)
 	}
 	shown := map[string]bool{}
+	type recorded struct{ name, as string }
+	var all []recorded
 	for _, f := range files {
 		name := strings.TrimSuffix(filepath.Base(f), ".prom")
-		queries, from := asked(exposition(t, name))
+		all = append(all, recorded{name, ""})
+		for _, as := range otherForms[name] {
+			all = append(all, recorded{name, as})
+		}
+	}
+	for _, r := range all {
+		names := exposition(t, r.name)
+		f := filepath.Join(expositions, r.name+".queries.json")
+		queries, from := asked(names)
+		if r.as != "" {
+			var other map[string]bool
+			queries, other = asked(kept(t, names, r.as))
+			if !maps.Equal(other, from) {
+				t.Errorf("%s kept as %s resolves %v, else %v", r.name, r.as, slices.Sorted(maps.Keys(other)), slices.Sorted(maps.Keys(from)))
+			}
+			f = filepath.Join(expositions, r.name+"+"+r.as+".queries.json")
+		}
+		for _, q := range queries {
+			if strings.Contains(r.as, "dots") && strings.HasPrefix(q.Profile, OTelGenAI) && regexp.MustCompile(`gen_ai_|error_type`).MatchString(q.Query) {
+				t.Errorf("%s kept as %s: a label or name without its dots in %s", r.name, r.as, q.Query)
+			}
+		}
 		for k := range from {
 			shown[k] = true
 		}
@@ -113,7 +204,7 @@ func TestTheQueriesForEveryExpositionAreWrittenDown(t *testing.T) {
 		if err := enc.Encode(queries); err != nil {
 			t.Fatal(err)
 		}
-		golden := strings.TrimSuffix(f, ".prom") + ".queries.json"
+		golden := f
 		if os.Getenv("UPDATE_GOLDEN") != "" {
 			if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
 				t.Fatal(err)
@@ -150,8 +241,11 @@ func TestProfilesAreRecognisedFromWhatSystemsExpose(t *testing.T) {
 		"vllm": VLLM, "vllm-ray": VLLM, "qdrant": Qdrant, "weaviate": Weaviate, "milvus": Milvus,
 		"service-behind-gateway": OTelGenAI + " " + EnvoyAI,
 	} {
-		if got := strings.Join(Recognise(exposition(t, file)), " "); got != want {
-			t.Errorf("%s shows %q, want %q", file, got, want)
+		names := exposition(t, file)
+		for _, as := range append([]string{""}, otherForms[file]...) {
+			if got := strings.Join(Recognise(kept(t, names, as)), " "); got != want {
+				t.Errorf("%s kept as %q shows %q, want %q", file, as, got, want)
+			}
 		}
 	}
 }
@@ -367,7 +461,7 @@ func TestOwnModelsHaveAPriceToo(t *testing.T) {
 
 func TestRayNamesAreNotPrefixedTwice(t *testing.T) {
 	names := exposition(t, "vllm-ray")
-	got, missing := resolve(`a(vllm:prefix_cache_hits_total{}) / a(vllm:prefix_cache_hits_total{})`, func(n string) bool { return slices.Contains(names, n) })
+	got, missing := newVocabulary(names).resolve(`a(vllm:prefix_cache_hits_total{}) / a(vllm:prefix_cache_hits_total{})`)
 	if want := `a(ray_vllm_gpu_prefix_cache_hits_total{}) / a(ray_vllm_gpu_prefix_cache_hits_total{})`; got != want || missing != "" {
 		t.Errorf("got %s, missing %q", got, missing)
 	}

@@ -41,7 +41,7 @@ func safety() []Signal {
 			Causes: guards,
 		},
 		{
-			ID: "unusual_query", Label: "top caller", Name: "share of the top caller", Pane: sources.SafetyPane, Unit: sources.Ratio, Direction: sources.HigherWorse,
+			ID: "unusual_query", Label: "top caller", Name: "share of the top caller", Pane: sources.SafetyPane, Unit: sources.Ratio, Direction: sources.HigherWorse, Harm: Costly,
 			From: []Source{
 				plain(LLMOps, `max(llmops_top_caller_ratio{$scope})`),
 				plain(LiteLLM, `max(sum by (hashed_api_key, end_user) (rate(`+selector(litellmRequests, "")+`[$window]))) / sum(rate(`+selector(litellmRequests, "")+`[$window]))`),
@@ -51,7 +51,7 @@ func safety() []Signal {
 			Causes: []sources.Component{sources.Policy, sources.Tools},
 		},
 		{
-			ID: "prompt_length_p99", Label: "prompt p99", Name: "prompt length p99", Family: "tokens", Pane: sources.SafetyPane, Unit: sources.Tokens, Direction: sources.HigherWorse,
+			ID: "prompt_length_p99", Label: "prompt p99", Name: "prompt length p99", Family: "tokens", Pane: sources.SafetyPane, Unit: sources.Tokens, Direction: sources.HigherWorse, Harm: Costly,
 			From: []Source{
 				{
 					Profile: LLMOps, Query: `histogram_quantile(0.99, sum by (le) (rate(llmops_prompt_tokens_bucket{$scope}[$window])))`,

@@ -83,7 +83,7 @@ func (r *run) burn(ctx context.Context, o SLO) (measured, error) {
 		}
 		query, missing := src.Query, ""
 		if src.Profile != Override {
-			query, missing = resolve(query, r.seen.has(src.Profile), src.Sparse...)
+			query, missing = r.seen.of(src.Profile).resolve(query, src.Sparse...)
 		}
 		if missing != "" {
 			continue

@@ -72,7 +72,7 @@ func (r *run) ledgerOf(ctx context.Context, src Source, from time.Time, step tim
 	if err := r.down.open(); err != nil {
 		return nil, err
 	}
-	query, missing := resolve(ledgerQuery(src), r.seen.has(src.Profile), src.Sparse...)
+	query, missing := r.seen.of(src.Profile).resolve(ledgerQuery(src), src.Sparse...)
 	if missing != "" || !r.seen.holds(src.Profile) || src.Priced && len(r.e.deps.Prices) == 0 {
 		return nil, errNotExposed{missing: missing}
 	}

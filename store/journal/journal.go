@@ -32,6 +32,7 @@ const (
 	AlertFiring       Kind = "alert.firing"
 	AlertResolved     Kind = "alert.resolved"
 	AlertAcknowledged Kind = "alert.acknowledged"
+	AlertSilenced     Kind = "alert.silenced" // asked of an Alertmanager: before it, and how it ended
 	ChangeSeen        Kind = "change.seen"
 	RequestViewed     Kind = "request.viewed"
 	QueryTyped        Kind = "query.typed"

@@ -158,7 +158,12 @@ func (u *units) describe(e *journal.Entry, incident string) (what, group string)
 		unit := sources.Unit(d.str("unit"))
 		return fmt.Sprintf("%s is no longer bad: %s", or(d.str("label", "signal"), "a signal"), d.formatted("value", unit)), ""
 	case journal.AlertAcknowledged:
-		return "acknowledged " + or(d.str("label", "signal"), "an alert"), ""
+		return "acknowledged " + or(d.str("label", "name", "signal"), "an alert"), ""
+	case journal.AlertSilenced:
+		if d.str("state") == "begun" {
+			return "", "" // how it ended follows
+		}
+		return join("silenced", or(d.str("name"), "an alert"), "until", d.str("ends"), brackets(d.str("state"))), ""
 	case journal.ChangeSeen:
 		return "changed: " + changeWords(changeIn(d)), ""
 	case journal.RequestViewed:

@@ -224,13 +224,22 @@ func (m *maker) verified(incidents []journal.Incident) {
 		return
 	}
 	c.Verified.How = "nobody made sure: let a runbook's checks pass, run the evals, or mark the incident when nothing is bad any more"
-	firing, passed := map[string]bool{}, map[string]bool{}
+	well := m.well()
+	firing, passed := map[string]time.Time{}, map[string]bool{} // by signal: when it was well again
+	bad := func(at time.Time) bool {
+		for _, until := range firing {
+			if until.IsZero() || until.After(at) {
+				return true
+			}
+		}
+		return false
+	}
 	for i := range m.entries {
 		e := &m.entries[i]
 		d := dataOf(e)
 		switch e.Kind {
 		case journal.AlertFiring:
-			firing[d.str("signal")] = true
+			firing[d.str("signal")] = well[e.Seq]
 		case journal.AlertResolved:
 			delete(firing, d.str("signal"))
 		}
@@ -252,7 +261,7 @@ func (m *maker) verified(incidents []journal.Incident) {
 				how = "the eval suite passed"
 			}
 		case journal.IncidentUpdated:
-			if len(firing) == 0 && (d.str("mitigated") != "" && !strings.HasPrefix(d.str("mitigated"), "0001") || d.str("resolved") != "") {
+			if !bad(e.At) && (d.str("mitigated") != "" && !strings.HasPrefix(d.str("mitigated"), "0001") || d.str("resolved") != "") {
 				how = e.Incident + " was marked when nothing was bad any more"
 			}
 		}
@@ -266,6 +275,31 @@ func (m *maker) verified(incidents []journal.Incident) {
 			c.Verified.How = incidents[i].ID + " was marked mitigated while something was still bad"
 		}
 	}
+}
+
+// well is when what each firing alert is of was well again, by the entry's number.
+// That it stayed so for a while, which resolves the alert, is known only later.
+func (m *maker) well() map[int64]time.Time {
+	out, open := map[int64]time.Time{}, map[string]int64{}
+	for i := range m.entries {
+		e := &m.entries[i]
+		var d journal.AlertData
+		switch e.Kind {
+		case journal.AlertFiring:
+			if json.Unmarshal(e.Data, &d) == nil {
+				open[d.Signal] = e.Seq
+			}
+		case journal.AlertResolved:
+			if json.Unmarshal(e.Data, &d) == nil {
+				until := e.At
+				if !d.Until.IsZero() {
+					until = d.Until
+				}
+				out[open[d.Signal]] = until
+			}
+		}
+	}
+	return out
 }
 
 func words(a Action) string {

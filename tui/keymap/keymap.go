@@ -5,7 +5,7 @@ import "charm.land/bubbles/v2/key"
 
 // Map is the shell's keys. A pane gets every key that is not here.
 type Map struct {
-	Tabs, Changes                            key.Binding
+	Tabs, Changes, Alerts                    key.Binding
 	Palette, Open, Help, Back, Quit          key.Binding
 	Range, Longer, Shorter                   key.Binding
 	Earlier, Later, Live, Freeze             key.Binding
@@ -23,6 +23,7 @@ func New() Map {
 	return Map{
 		Tabs:      b("1–7", "go to a pane", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
 		Changes:   b("C", "changes", "C"),
+		Alerts:    b("A", "alerts", "A"),
 		Palette:   b(":", "all commands, with arguments", ":"),
 		Open:      b("g", "open a request by any of its IDs", "g"),
 		Help:      b("?", "all keys", "?"),
@@ -55,7 +56,7 @@ type Group struct {
 // Groups lists the keys as the help shows them.
 func (m Map) Groups() []Group {
 	return []Group{
-		{"Go", []key.Binding{m.Tabs, m.Changes, m.Open, m.Palette, m.Back, m.Help, m.Quit}},
+		{"Go", []key.Binding{m.Tabs, m.Changes, m.Alerts, m.Open, m.Palette, m.Back, m.Help, m.Quit}},
 		{"Act", []key.Binding{m.Runbook, m.Incident}},
 		{"Time", []key.Binding{m.Range, m.Longer, m.Shorter, m.Earlier, m.Later, m.Live, m.Freeze, m.LocalTime}},
 		{"Screen", []key.Binding{m.Copy, m.Mouse, m.Refresh, m.Suspend, m.Kill}},

@@ -33,6 +33,7 @@ const (
 	Request  ID = "request"
 	Logs     ID = "logs"
 	Changes  ID = "changes"
+	Alerts   ID = "alerts"
 	Suspects ID = "suspects" // what explains a signal
 	Spending ID = "spending" // where money goes
 	Runbooks ID = "runbooks"
@@ -98,7 +99,7 @@ type Copier interface {
 type OpenMsg struct {
 	ID ID
 	// Arg is a string for Request (any ID), Signal and Suspects (a signal), Spending (an attribute), sources.RequestFilter for Requests, sources.LogQuery for
-	// Logs, PlanOf or the run's ID for Run, Declare or the incident's ID for Incident, words of the filter for Journal.
+	// Logs, words or "fatigue" for Alerts, PlanOf or the run's ID for Run, Declare or the incident's ID for Incident, words of the filter for Journal.
 	Arg any
 }
 

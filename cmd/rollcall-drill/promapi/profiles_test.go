@@ -1,6 +1,7 @@
 package promapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,8 +17,11 @@ import (
 	"testing"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/util/convertnhcb"
 )
 
 // The console's catalogue is in another module, which writes down the queries
@@ -38,19 +42,36 @@ func TestEveryQueryOfEveryProfileAnswersOverWhatTheSystemsExpose(t *testing.T) {
 	if err != nil || len(files) < 9 {
 		t.Fatalf("%d expositions, %v", len(files), err)
 	}
+	others := 0
 	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), ".prom")
+		asked, err := filepath.Glob(strings.TrimSuffix(file, ".prom") + "+*.queries.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		others += len(asked)
+		files = append(files, asked...)
+	}
+	if others < 15 {
+		t.Errorf("only %d expositions are kept in another form", others)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(file), ".prom"), ".queries.json")
 		t.Run(name, func(t *testing.T) {
-			text, err := os.ReadFile(file)
+			exposition, form, _ := strings.Cut(name, "+")
+			text, err := os.ReadFile(filepath.Join(expositions, exposition+".prom"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			now := time.Date(2026, 3, 4, 14, 30, 0, 0, time.UTC)
-			srv, kinds := scraped(t, string(text), now)
+			srv, kinds := scraped(t, string(text), form, now)
 			wanted := wants(t, string(text))
 			asked := queriesOf(t, name)
 			values := map[string]bool{}
+			var quantile float64 // of the signal that is asked for
 			for _, q := range asked {
+				if q.Kind == "above" {
+					q.Query = strings.ReplaceAll(q.Query, "$value", strconv.FormatFloat(quantile, 'g', -1, 64))
+				}
 				checkRates(t, q, kinds)
 				got := srv.vector(t, q.Query, now)
 				if len(got) == 0 && !q.Shy {
@@ -63,6 +84,9 @@ func TestEveryQueryOfEveryProfileAnswersOverWhatTheSystemsExpose(t *testing.T) {
 				}
 				if q.Kind != "value" {
 					continue
+				}
+				if len(got) > 0 {
+					quantile = float64(got[0].Value)
 				}
 				values[q.String()] = true
 				if !agree(got, q.Part, wanted[q.String()]) {
@@ -86,7 +110,7 @@ func TestAQuantileAboveEveryBucketIsTheTopBound(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 3, 4, 14, 30, 0, 0, time.UTC)
-	srv, _ := scraped(t, string(text), now)
+	srv, _ := scraped(t, string(text), "", now)
 	top := math.Inf(-1)
 	var p99 float64
 	for _, q := range queriesOf(t, "litellm") {
@@ -104,12 +128,30 @@ func TestAQuantileAboveEveryBucketIsTheTopBound(t *testing.T) {
 	if p99 != top || top != 30 {
 		t.Errorf("p99 %g, top bound %g", p99, top)
 	}
+
+	// A native histogram is not asked for its bounds, but for what lies above the value.
+	srv, _ = scraped(t, string(text), "native", now)
+	for signal, beyond := range map[string]bool{"latency_p50": false, "latency_p99": true} {
+		q, v := map[string]float64{"latency_p50": 0.5, "latency_p99": 0.99}[signal], math.NaN()
+		for _, a := range queriesOf(t, "litellm+native") {
+			switch {
+			case a.Signal == signal && a.Kind == "value":
+				v = srv.scalar(t, a.Query, now)
+			case a.Signal == signal && a.Kind == "above":
+				above := srv.scalar(t, strings.ReplaceAll(a.Query, "$value", strconv.FormatFloat(v, 'g', -1, 64)), now)
+				if more := above > 1-q+1e-6; more != beyond {
+					t.Errorf("%s is %g with a share of %g above it", signal, v, above)
+				}
+			}
+		}
+	}
 }
 
 // scraped loads an exposition as a Prometheus would have scraped it from two
 // services: the one that the queries are scoped to, and one with other numbers
-// that none of them may see. It returns the type of each metric family.
-func scraped(t *testing.T, text string, now time.Time) (server, map[string]string) {
+// that none of them may see. The form says how the server keeps it: with dots or
+// without, as classic or native histograms. It returns the type of each metric family.
+func scraped(t *testing.T, text, form string, now time.Time) (server, map[string]string) {
 	t.Helper()
 	db, err := Open(t.TempDir(), func() time.Time { return now }, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -130,7 +172,13 @@ func scraped(t *testing.T, text string, now time.Time) (server, map[string]strin
 			t.Fatal(err)
 		}
 		for name, family := range families {
-			kinds[name] = strings.ToLower(family.GetType().String())
+			kinds[kept(t, name, form)] = strings.ToLower(family.GetType().String())
+			if family.GetType() == dto.MetricType_HISTOGRAM && strings.Contains(form, "native") {
+				for _, m := range family.GetMetric() {
+					native(t, db, kept(t, name, form), m, form, at)
+				}
+				continue
+			}
 			samples, err := expfmt.ExtractSamples(&expfmt.DecodeOptions{Timestamp: model.TimeFromUnixNano(at.UnixNano())}, family)
 			if err != nil {
 				t.Fatal(err)
@@ -139,10 +187,10 @@ func scraped(t *testing.T, text string, now time.Time) (server, map[string]strin
 				pairs := []string{"job", "system", "instance", "10.0.0.7:9090"}
 				for n, v := range s.Metric {
 					if n != model.MetricNameLabel {
-						pairs = append(pairs, string(n), string(v))
+						pairs = append(pairs, kept(t, string(n), form), string(v))
 					}
 				}
-				metric, v := string(s.Metric[model.MetricNameLabel]), float64(s.Value)
+				metric, v := kept(t, string(s.Metric[model.MetricNameLabel]), form), float64(s.Value)
 				b.Add(db.Series(metric, append(slices.Clip(pairs), "namespace", "prod")...), at, v)
 				b.Add(db.Series(metric, append(slices.Clip(pairs), "namespace", "other")...), at, 7*v+1)
 			}
@@ -152,6 +200,74 @@ func scraped(t *testing.T, text string, now time.Time) (server, map[string]strin
 		}
 	}
 	return serve(t, db), kinds
+}
+
+// native stores a classic histogram as Prometheus converts it: one series whose bounds
+// are those of the buckets. The values computed by hand therefore stay the same.
+func native(t *testing.T, db *DB, name string, m *dto.Metric, form string, at time.Time) {
+	t.Helper()
+	for namespace, factor := range map[string]float64{"prod": 1, "other": 7} {
+		tmp := convertnhcb.NewTempHistogram()
+		for _, b := range m.GetHistogram().GetBucket() {
+			if err := tmp.SetBucketCount(b.GetUpperBound(), factor*float64(b.GetCumulativeCount())); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(tmp.SetCount(factor*float64(m.GetHistogram().GetSampleCount())), tmp.SetSum(factor*m.GetHistogram().GetSampleSum())); err != nil {
+			t.Fatal(err)
+		}
+		whole, float, err := tmp.Convert()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ls := []string{model.MetricNameLabel, name, "job", "system", "instance", "10.0.0.7:9090", "namespace", namespace}
+		for _, l := range m.GetLabel() {
+			ls = append(ls, kept(t, l.GetName(), form), l.GetValue())
+		}
+		app, err := db.appender()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := app.AppendHistogram(0, labels.FromStrings(ls...), at.UnixMilli(), whole, float); err != nil {
+			t.Fatal(err)
+		}
+		if err := app.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// kept is the name under which a server keeps a metric or label in a form: with the
+// dots of the conventions, and then with the suffixes of unit and type or without.
+func kept(t *testing.T, name, form string) string {
+	t.Helper()
+	if !strings.Contains(form, "dots") {
+		return name
+	}
+	text, err := os.ReadFile(filepath.Join(expositions, "attributes.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var attributes map[string]string
+	if err := json.Unmarshal(text, &attributes); err != nil {
+		t.Fatal(err)
+	}
+	stem := ""
+	for s := range attributes {
+		if strings.HasPrefix(name, s) && len(s) > len(stem) {
+			stem = s
+		}
+	}
+	if stem == "" {
+		return name
+	}
+	rest := strings.TrimPrefix(name, stem)
+	if strings.Contains(form, "bare") {
+		for _, suffix := range []string{"_seconds", "_total", "_USD", "_token"} {
+			rest = strings.TrimPrefix(rest, suffix)
+		}
+	}
+	return attributes[stem] + rest
 }
 
 func queriesOf(t *testing.T, name string) []askedQuery {
@@ -169,7 +285,7 @@ func queriesOf(t *testing.T, name string) []askedQuery {
 
 var (
 	wantLine = regexp.MustCompile(`(?m)^# want (\S+ \S+)(?: "([^"]*)")? = (\S+)`)
-	rated    = regexp.MustCompile(`(?:rate|increase)\(([a-zA-Z_:][a-zA-Z0-9_:]*)\{`)
+	rated    = regexp.MustCompile(`(?:rate|increase)\((?:([a-zA-Z_:][a-zA-Z0-9_:]*)\{|\{"([^"]+)",)`)
 )
 
 // wants are the values that an exposition says were computed by hand, by query and part.
@@ -205,7 +321,7 @@ func named(v model.Vector, part string) map[string]float64 {
 		}
 		name := strings.Join(parts, " ")
 		if part != "" {
-			name = string(s.Metric[model.LabelName(part)])
+			name = string(cmp.Or(s.Metric[model.LabelName(part)], s.Metric[model.LabelName(strings.ReplaceAll(part, "_", "."))]))
 		}
 		if _, twice := out[name]; twice {
 			name = fmt.Sprintf("%s again", name)
@@ -232,9 +348,10 @@ func agree(v model.Vector, part string, want map[string]float64) bool {
 func checkRates(t *testing.T, q askedQuery, kinds map[string]string) {
 	t.Helper()
 	for _, m := range rated.FindAllStringSubmatch(q.Query, -1) {
-		kind := kinds[m[1]]
+		name := m[1] + m[2]
+		kind := kinds[name]
 		for _, suffix := range []string{"_bucket", "_sum", "_count"} {
-			if base, ok := strings.CutSuffix(m[1], suffix); ok && kind == "" {
+			if base, ok := strings.CutSuffix(name, suffix); ok && kind == "" {
 				kind = kinds[base]
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -39,6 +40,8 @@ type Options struct {
 	// Intake is one that already runs, as a drill's does; the App then does not own it.
 	Intake *Intake
 	Wall   func() time.Time // time.Now when nil
+	// Env says whether a runbook's run may change anything; os.LookupEnv when nil.
+	Env func(string) (string, bool)
 	// Origin is what the journal's entries name as theirs: "cli" with Once, else "console", when empty.
 	Origin string
 }
@@ -56,7 +59,10 @@ type App struct {
 	prom   *prom.Client         // nil when not configured
 	loki   *loki.Client         // nil when not configured
 	alerts *alertmanager.Client // nil when not configured
-	traces []backend            // servers that keep traces, as configured
+	told   told                 // what Prometheus and Alertmanager said last of alerts
+	toll   toll
+	env    func(string) (string, bool)
+	traces []backend // servers that keep traces, as configured
 	moves  *manifest.Reader
 	eval   *signal.Evaluator
 	good   lastGood
@@ -76,7 +82,10 @@ func Open(ctx context.Context, cfg *config.File, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, clock: clock, intake: o.Intake, once: o.Once, good: lastGood{known: map[string]bool{}}}
+	a := &App{cfg: cfg, clock: clock, intake: o.Intake, once: o.Once, good: lastGood{known: map[string]bool{}}, env: o.Env}
+	if a.env == nil {
+		a.env = os.LookupEnv
+	}
 	if err := makeState(cfg.State); err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ const checkTime = 10 * time.Second
 // Doctor checks everything that a service needs, every source at the same time.
 func (a *App) Doctor(ctx context.Context, service string) []Finding {
 	checks := []func(context.Context, string) []Finding{
-		a.checkConfig, a.checkState, a.checkJournal, a.checkProm, a.checkRules, a.checkAlertmanager, a.checkLoki, a.checkBackends, a.checkOTLP, a.checkTraces, a.checkQueries, a.checkSignals,
+		a.checkConfig, a.checkState, a.checkJournal, a.checkProm, a.checkRules, a.checkAlertmanager, a.checkAlerts, a.checkLoki, a.checkBackends, a.checkOTLP, a.checkTraces, a.checkQueries, a.checkSignals,
 		a.checkRunbooks, a.checkPins, a.checkLogin,
 	}
 	found := make([][]Finding, len(checks))

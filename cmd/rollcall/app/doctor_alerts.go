@@ -65,5 +65,9 @@ func (a *App) checkAlertmanager(ctx context.Context, _ string) []Finding {
 			silent++
 		}
 	}
-	return append(out, ok("alertmanager", "alerts", fmt.Sprintf("%s, nobody is told of %d", count(len(alerts), "alert"), silent)))
+	out = append(out, ok("alertmanager", "alerts", fmt.Sprintf("%s, nobody is told of %d", count(len(alerts), "alert"), silent)))
+	if _, _, err := a.alerts.Silences(ctx); err != nil {
+		out = append(out, Finding{"alertmanager", "silences", sources.Bad, line(err.Error()), "look at its own log, and whether this user may read them"})
+	}
+	return out
 }

@@ -9,6 +9,7 @@ import (
 
 	"rollcall/cmd/rollcall/config"
 	"rollcall/sources"
+	"rollcall/sources/rest"
 )
 
 func TestTheDoctorLooksAtRulesAndTheAlertmanager(t *testing.T) {
@@ -48,7 +49,7 @@ func TestTheDoctorLooksAtRulesAndTheAlertmanager(t *testing.T) {
 			}))
 			t.Cleanup(s.Close)
 			cfg := withBackends(t, lokiLines(), nil, noJaeger)
-			cfg.Prometheus, cfg.Alertmanager = &config.Prometheus{URL: s.URL}, &config.Alertmanager{URL: s.URL}
+			cfg.Prometheus, cfg.Alertmanager = &config.Prometheus{URL: s.URL}, &config.Alertmanager{Config: rest.Config{URL: s.URL}}
 			got := map[string]Finding{}
 			for _, f := range open(t, cfg, Options{}).Doctor(t.Context(), "assistant") {
 				got[f.Area+" "+f.Check] = f

@@ -28,18 +28,7 @@ const (
 )
 
 // AlertData is the data of alert.firing and alert.resolved.
-type AlertData struct {
-	Signal  string          `json:"signal"`
-	Label   string          `json:"label"`
-	Pane    sources.Pane    `json:"pane"`
-	Unit    sources.Unit    `json:"unit"`
-	Value   sources.Num     `json:"value"`
-	Usual   sources.Num     `json:"usual"`
-	N       sources.Num     `json:"n"`
-	Verdict sources.Verdict `json:"verdict"`
-	Since   time.Time       `json:"since,omitzero"` // when it began to be bad, as far as the history shows
-	FiredS  sources.Num     `json:"fired_s"`        // of alert.resolved: how long it fired
-}
+type AlertData = journal.AlertData
 
 // ChangeData is the data of change.seen.
 type ChangeData struct {
@@ -63,9 +52,13 @@ type watcher struct {
 	// past reads the signals as they were at a time of the past.
 	past func(ctx context.Context, at time.Time) (*signal.Snapshot, error)
 
-	mu    sync.Mutex
-	seen  *seen
-	snaps map[string]*snapped // by incident
+	step time.Duration // between two looks, in service time
+
+	mu     sync.Mutex
+	seen   *seen
+	held   map[string]*held    // by signal
+	looked time.Time           // of the last snapshot taken in
+	snaps  map[string]*snapped // by incident
 }
 
 // seen is what the journal has of alerts and changes.
@@ -126,7 +119,8 @@ func (w *watcher) observe(ctx context.Context, snap *signal.Snapshot) error {
 	if err != nil || len(drafts) == 0 {
 		return err // mostly there is nothing new, and nobody is kept from writing
 	}
-	_, err = j.AppendIf(ctx, func(v *journal.View) ([]journal.Draft, error) { return w.news(ctx, v, snap, false) })
+	wrote, err := j.AppendIf(ctx, func(v *journal.View) ([]journal.Draft, error) { return w.news(ctx, v, snap, false) })
+	w.seen.take(wrote)
 	return err
 }
 
@@ -135,6 +129,7 @@ func (w *watcher) news(ctx context.Context, h history, snap *signal.Snapshot, lo
 	if err := w.catchUp(ctx, h); err != nil {
 		return nil, err
 	}
+	w.look(snap)
 	drafts := w.alerts(snap)
 	drafts = append(drafts, w.changes(snap)...)
 	open, err := h.Incidents(ctx, w.service, true)
@@ -172,41 +167,6 @@ func (w *watcher) catchUp(ctx context.Context, h history) error {
 			return nil
 		}
 	}
-}
-
-// alerts are the signals that turned bad, and those that are known to be bad no
-// longer. One that cannot be seen goes on firing.
-func (w *watcher) alerts(snap *signal.Snapshot) []journal.Draft {
-	var out []journal.Draft
-	for i := range snap.Readings {
-		r := &snap.Readings[i]
-		since, firing := w.seen.firing[r.Signal]
-		well := r.Verdict == sources.OK || r.Verdict == sources.Watch
-		if firing && !well || !firing && r.Verdict != sources.Bad {
-			continue
-		}
-		d := AlertData{
-			Signal: r.Signal, Label: r.Label, Pane: r.Pane, Unit: r.Unit, Verdict: r.Verdict, Since: r.Since.UTC(),
-		}
-		if r.Since.IsZero() {
-			d.Since = time.Time{}
-		}
-		if r.Known {
-			d.Value = sources.N(r.Value)
-		}
-		if r.Usual != nil {
-			d.Usual = sources.N(r.Usual.Value)
-		}
-		if r.N > 0 {
-			d.N = sources.N(r.N)
-		}
-		kind := journal.AlertFiring
-		if firing {
-			kind, d.FiredS = journal.AlertResolved, sources.N(max(0, snap.At.Sub(since).Seconds()))
-		}
-		out = append(out, journal.Draft{Kind: kind, At: snap.At, Service: w.service, Environment: w.environment, Data: d})
-	}
-	return out
 }
 
 // changes are those of late that the journal has not. The same change may be
@@ -326,6 +286,7 @@ type watch struct {
 	clock sources.Clock
 	log   func(service string, err error)
 	make  func(service string) *watcher
+	post  *poster // nil: nobody is told
 	// yields: a console that watches the same takes over.
 	yields bool
 
@@ -341,12 +302,13 @@ type watched struct {
 
 func (a *App) newWatch(yields bool) *watch {
 	return &watch{
-		yields: yields,
-		cfg:    a.cfg, clock: a.clock, of: map[string]*watched{}, queue: make(chan *signal.Snapshot, 1),
+		yields: yields, post: a.newPoster(),
+		cfg: a.cfg, clock: a.clock, of: map[string]*watched{}, queue: make(chan *signal.Snapshot, 1),
 		log: func(service string, err error) { a.log.Warn("not watched", "service", service, "err", err) },
 		make: func(service string) *watcher {
 			return &watcher{
 				service: service, environment: a.cfg.Services[service].Environment, journal: a.Journal,
+				step: time.Duration(float64(a.cfg.Refresh.Or(config.DefaultRefresh)) * max(1, a.cfg.Clock.Speed)),
 				past: func(ctx context.Context, at time.Time) (*signal.Snapshot, error) {
 					return a.eval.Snapshot(ctx, service, sources.View{At: at, Range: 15 * time.Minute, Columns: 15}, "")
 				},
@@ -416,8 +378,14 @@ func (w *watch) observe(ctx context.Context, snap *signal.Snapshot) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, observeTime)
 	defer cancel()
-	if err := w.service(snap.Service).observe(ctx, snap); err != nil && !errors.Is(err, context.Canceled) {
+	s := w.service(snap.Service)
+	if err := s.observe(ctx, snap); err != nil && !errors.Is(err, context.Canceled) {
 		w.log(snap.Service, err)
+	}
+	if w.post != nil {
+		if err := w.post.tell(ctx, snap, s.firing(), s.environment); err != nil && !errors.Is(err, context.Canceled) {
+			w.log(snap.Service, err)
+		}
 	}
 }
 

@@ -65,12 +65,18 @@ func newWatcher(t *testing.T, path string, clock sources.Clock) (*watcher, *jour
 
 func snapAt(at time.Time, verdicts map[string]sources.Verdict, changes ...sources.Change) *signal.Snapshot {
 	s := &signal.Snapshot{Service: "assistant", At: at, View: sources.View{Range: time.Hour}, Changes: changes}
+	since := func(v sources.Verdict) (t time.Time) {
+		if v == sources.Bad {
+			t = at.Add(-5 * time.Minute) // its history shows that it has held
+		}
+		return t
+	}
 	for _, sig := range []string{"schema_fail", "error_ratio"} {
 		v, ok := verdicts[sig]
 		if !ok {
 			v = sources.OK
 		}
-		s.Readings = append(s.Readings, sources.Reading{Signal: sig, Label: sig, Unit: sources.Ratio, Known: true, Value: .09, Verdict: v, Pane: sources.QualityPane})
+		s.Readings = append(s.Readings, sources.Reading{Signal: sig, Label: sig, Unit: sources.Ratio, Known: true, Value: .09, Verdict: v, Since: since(v), Pane: sources.QualityPane})
 	}
 	return s
 }
@@ -115,18 +121,18 @@ func TestSeveralWatchersWriteEachAlertAndChangeOnce(t *testing.T) {
 	}
 	wg.Wait()
 	same(t, kindsOf(t, j), "alert.firing schema_fail", "change.seen prompt")
-	watches(t, second, snapAt(night(2, 50), nil, change))
-	watches(t, first, snapAt(night(2, 50), nil, change))
+	watches(t, second, snapAt(night(2, 50), nil, change), snapAt(night(2, 55), nil, change))
+	watches(t, first, snapAt(night(2, 50), nil, change), snapAt(night(2, 55), nil, change))
 	same(t, kindsOf(t, j), "alert.firing schema_fail", "change.seen prompt", "alert.resolved schema_fail")
 	third, _ := newWatcher(t, path, clock) // started later, it reads what happened before
-	watches(t, third, snapAt(night(2, 51), nil, change), snapAt(night(2, 52), bad, change))
+	watches(t, third, snapAt(night(2, 56), nil, change), snapAt(night(2, 57), bad, change))
 	same(t, kindsOf(t, j)[3:], "alert.firing schema_fail")
 	list, err := j.Entries(t.Context(), journal.Filter{Kinds: []journal.Kind{journal.AlertResolved}})
-	if err != nil || list[0].Actor != watcherName || list[0].Service != "assistant" || list[0].Environment != "prod" || !list[0].At.Equal(night(2, 50)) {
+	if err != nil || list[0].Actor != watcherName || list[0].Service != "assistant" || list[0].Environment != "prod" || !list[0].At.Equal(night(2, 55)) {
 		t.Errorf("%+v, %v", list, err)
 	}
 	var d AlertData
-	if err := json.Unmarshal(list[0].Data, &d); err != nil || d.FiredS != sources.N(600) {
+	if err := json.Unmarshal(list[0].Data, &d); err != nil || d.FiredS != sources.N(600) || !d.Until.Equal(night(2, 50)) {
 		t.Errorf("it fired for %v, %v", d.FiredS, err)
 	}
 }
@@ -140,7 +146,10 @@ func TestAnAlertThatCannotBeSeenGoesOnFiring(t *testing.T) {
 		snapAt(night(2, 43), map[string]sources.Verdict{"schema_fail": sources.Learning, "error_ratio": sources.Watch}),
 	)
 	same(t, kindsOf(t, j), "alert.firing schema_fail")
-	watches(t, w, snapAt(night(2, 44), map[string]sources.Verdict{"schema_fail": sources.Watch}))
+	watched := map[string]sources.Verdict{"schema_fail": sources.Watch}
+	watches(t, w, snapAt(night(2, 44), watched), snapAt(night(2, 46), map[string]sources.Verdict{"schema_fail": sources.NoTraffic}), snapAt(night(2, 48), watched))
+	same(t, kindsOf(t, j), "alert.firing schema_fail")
+	watches(t, w, snapAt(night(2, 49), watched))
 	same(t, kindsOf(t, j), "alert.firing schema_fail", "alert.resolved schema_fail")
 }
 

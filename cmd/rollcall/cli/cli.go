@@ -49,7 +49,7 @@ type Session interface {
 
 // Finding is one answer of the doctor.
 type Finding struct {
-	Area    string `json:"area"`             // "config", "journal", "state", "prometheus", "loki", "otlp", "traces", "signals", "runbooks", "pins", "login"
+	Area    string `json:"area"`             // "config", "journal", "state", "alerts", "prometheus", "loki", "otlp", "traces", "signals", "runbooks", "pins", "login"
 	Check   string `json:"check"`            // what was looked at
 	Verdict string `json:"verdict"`          // ok, watch, bad, unreachable or not exposed
 	Detail  string `json:"detail"`           // what was found
@@ -245,7 +245,7 @@ func (p *Program) root() *cobra.Command {
 	f.BoolVar(&o.ascii, "ascii", false, "only ASCII characters (automatic where the locale is not UTF-8)")
 	f.BoolVar(&o.slowLink, "slow-link", false, "fewer frames, for slow connections")
 	cmd.AddCommand(
-		p.statusCommand(o), p.requestCommand(o), p.requestsCommand(o), p.logsCommand(o), p.changesCommand(o), p.suspectsCommand(o), p.costCommand(o),
+		p.statusCommand(o), p.requestCommand(o), p.requestsCommand(o), p.logsCommand(o), p.changesCommand(o), p.alertsCommand(o), p.suspectsCommand(o), p.costCommand(o),
 		p.pinCommand(o), p.featureCommand(o), p.evalsCommand(o),
 		p.runbookCommand(o), p.incidentCommand(o), p.reviewCommand(o), p.journalCommand(o),
 		p.initCommand(o), p.doctorCommand(o), p.collectCommand(o), p.drillCommand(o), p.redactCommand(o), p.purgeCommand(o), p.versionCommand(o),

@@ -11,6 +11,8 @@ import (
 
 	"rollcall/sources"
 	"rollcall/sources/signal/spend"
+	"rollcall/store/alerts"
+	"rollcall/store/fatigue"
 	"rollcall/store/journal"
 	"rollcall/store/scorecard"
 )
@@ -34,6 +36,9 @@ func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
 		"changes":          sources.Change{},
 		"suspects":         suspectsJSON{},
 		"cost":             costJSON{Report: &spend.Report{}},
+		"alerts":           alerts.List{},
+		"alerts silence":   silencedJSON{},
+		"alerts fatigue":   fatigue.Report{},
 		"doctor":           Finding{},
 		"init":             initJSON{},
 		"drill --headless": headlessJSON{},

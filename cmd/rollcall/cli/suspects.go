@@ -44,7 +44,7 @@ func (p *Program) suspectsCommand(o *options) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		id := ""
+		var id string
 		if len(args) > 0 {
 			if id, err = signalNamed(args[0]); err != nil {
 				return err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"strings"
@@ -231,4 +232,12 @@ func (p *Program) facts(f sources.Facts, noun string) {
 	for _, w := range f.Warnings {
 		p.note("rollcall: %s says: %s", f.Source, w)
 	}
+}
+
+// confirm puts a question to the person at the terminal; anything but yes is no.
+func (p *Program) confirm(question string) bool {
+	_, _ = fmt.Fprintf(p.Err, "%s [y/N] ", clean(question))
+	answer, _ := bufio.NewReader(p.In).ReadString('\n')
+	a := strings.ToLower(strings.TrimSpace(answer))
+	return a == "y" || a == "yes"
 }

@@ -49,6 +49,8 @@ func TestMistakesCarryTheirPlaceAndARemedy(t *testing.T) {
 		{"a CA file that is missing", "prometheus:\n  url: https://h:9090\n  http: {tls_config: {ca_file: none.pem}}\nservices: {a: {}}\n", `rollcall.yaml:3:32: ca_file `},
 		{"two ways of authorization", "prometheus:\n  url: https://h:9090\n  http:\n    basic_auth: {username: u}\n    authorization: {credentials_file: x}\nservices: {a: {}}\n", `rollcall.yaml:4:5: prometheus.http: at most one of`},
 		{"no URL of a trace backend", "tempo: {timeout: 3s}\n" + ok, `rollcall.yaml:1:1: tempo.url is missing`},
+		{"a label that rollcall sets", "alertmanager: {url: 'http://127.0.0.1:9093', post: true, post_labels: {alertname: x}}\n" + ok, "post_labels.alertname is set by rollcall itself"},
+		{"labels of what is not posted", "alertmanager: {url: 'http://127.0.0.1:9093', post_labels: {severity: page}}\n" + ok, "does nothing without post: true"},
 		{"an Alertmanager without a URL", "alertmanager: {timeout: 2s}\n" + ok, "alertmanager.url is missing"},
 		{"an unknown key of a trace backend", "jaeger: {url: 'http://h', tenant: x}\n" + ok, `rollcall.yaml:1:27: unknown key "tenant" under "jaeger"`},
 		{"an address without a port", "otlp: {grpc: localhost}\n" + ok, `rollcall.yaml:1:14: otlp.grpc "localhost" is not an address`},

@@ -128,6 +128,26 @@ func checkEndpoint(say report, at string, e *pin.Endpoint) {
 	checkHeaders(say, at+".headers", e.Headers)
 }
 
+var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+// checkPostLabels keeps the labels by which a posted verdict is known from being overwritten.
+func checkPostLabels(say report, labels map[string]string, post bool) {
+	if len(labels) > 0 && !post {
+		say("alertmanager.post_labels", "alertmanager.post_labels does nothing without post: true")
+	}
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		at := "alertmanager.post_labels." + k
+		switch {
+		case !labelName.MatchString(k):
+			say(at, "%s is no label name; use letters, digits and underscores", at)
+		case k == "alertname" || strings.HasPrefix(k, "rollcall_"):
+			say(at, "%s is set by rollcall itself; choose another name", at)
+		case labels[k] == "":
+			say(at, "%s is empty; give it a value or remove it", at)
+		}
+	}
+}
+
 // matchers is a list of label matchers as PromQL and LogQL write them.
 var matchers = regexp.MustCompile(`^\s*[a-zA-Z_][a-zA-Z0-9_]*\s*(=|!=|=~|!~)\s*("(\\.|[^"\\])*"|` + "`[^`]*`" + `)\s*(,\s*[a-zA-Z_][a-zA-Z0-9_]*\s*(=|!=|=~|!~)\s*("(\\.|[^"\\])*"|` + "`[^`]*`" + `)\s*)*,?\s*$`)
 

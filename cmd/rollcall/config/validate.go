@@ -44,6 +44,7 @@ func (f *File) validate(say report) {
 		checkURL(say, "alertmanager", a.URL)
 		checkHTTP(say, "alertmanager.http", &a.HTTP)
 		checkHeaders(say, "alertmanager.headers", a.Headers)
+		checkPostLabels(say, a.PostLabels, a.Post)
 	}
 	if l := f.Loki; l != nil {
 		checkURL(say, "loki", l.URL)

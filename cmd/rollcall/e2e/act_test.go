@@ -34,7 +34,7 @@ func act(term *terminal, id string) {
 	}
 	term.press("\r")
 	term.waitText(8*time.Minute, "succeeded", "RUN-1 succeeded", "✓ quality", "✓ evals")
-	term.waitText(60*time.Second, "Nothing is worse than its thresholds")
+	term.waitText(60*time.Second, "Nothing is significantly worse than usual")
 
 	term.press("I")
 	term.waitText(20*time.Second, "INC-1  Schema failures", "mitigated", "runs      RUN-1", "requests  "+id)

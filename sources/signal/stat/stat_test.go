@@ -236,7 +236,8 @@ func (g gen) gamma(a float64) float64 {
 	c := 1 / math.Sqrt(9*d)
 	for {
 		x := g.NormFloat64()
-		v := math.Pow(1+c*x, 3)
+		v := 1 + c*x
+		v *= v * v
 		if v > 0 && math.Log(1-g.Float64()) < x*x/2+d-d*v+d*math.Log(v) {
 			return d * v
 		}

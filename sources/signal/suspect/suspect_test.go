@@ -20,7 +20,6 @@ type world struct {
 	docs [][]string
 	tool [][]string
 	nums map[string][]float64
-	bad  func(row map[string]string, i int, docs []string) float64
 }
 
 const begins = 0.4 // of the range, when things go wrong

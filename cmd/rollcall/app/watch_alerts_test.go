@@ -1,0 +1,96 @@
+package app
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"rollcall/sources"
+	"rollcall/sources/signal"
+	"rollcall/store/journal"
+)
+
+// spike is a snapshot in which one signal is bad, or well, with nothing known of its past.
+func spike(at time.Time, isBad bool, value float64) *signal.Snapshot {
+	r := sources.Reading{Signal: "schema_fail", Label: "schema fail", Unit: sources.Ratio, Direction: sources.HigherWorse, Known: true, Value: value, Verdict: sources.OK}
+	if isBad {
+		r.Verdict = sources.Bad
+	}
+	return &signal.Snapshot{Service: "assistant", At: at, View: sources.View{Range: time.Hour}, Readings: []sources.Reading{r}}
+}
+
+func TestAMomentOfBadnessDoesNotFire(t *testing.T) {
+	w, j := newWatcher(t, filepath.Join(t.TempDir(), "journal.db"), &hand{t: night(2, 40)})
+	at := night(2, 40)
+	watches(t, w, spike(at, true, .1), spike(at.Add(15*time.Second), true, .1), spike(at.Add(30*time.Second), false, .01), spike(at.Add(45*time.Second), true, .1), spike(at.Add(90*time.Second), true, .1))
+	same(t, kindsOf(t, j))
+	watches(t, w, spike(at.Add(105*time.Second), true, .1))
+	same(t, kindsOf(t, j), "alert.firing schema_fail")
+}
+
+func TestAFlappingSignalIsOneAlertAndItsFlapsAreCounted(t *testing.T) {
+	w, j := newWatcher(t, filepath.Join(t.TempDir(), "journal.db"), &hand{t: night(2, 40)})
+	at := night(2, 40)
+	value := .1
+	for i := range 60 { // an hour: two minutes bad, two minutes well
+		isBad := i/2%2 == 0
+		if i == 20 {
+			value = .4
+		} else {
+			value = .1
+		}
+		watches(t, w, spike(at.Add(time.Duration(i)*time.Minute), isBad, value))
+	}
+	same(t, kindsOf(t, j), "alert.firing schema_fail")
+	for i := 60; i < 70; i++ {
+		watches(t, w, spike(at.Add(time.Duration(i)*time.Minute), false, .01))
+	}
+	same(t, kindsOf(t, j), "alert.firing schema_fail", "alert.resolved schema_fail")
+	list, err := j.Entries(t.Context(), journal.Filter{Kinds: []journal.Kind{journal.AlertResolved}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d journal.AlertData
+	if err := json.Unmarshal(list[0].Data, &d); err != nil {
+		t.Fatal(err)
+	}
+	// It fired at 2:41; the last bad look was at 3:37, the first well one after it at 3:38.
+	if d.Flaps != 14 || d.Worst != sources.N(.4) || !d.Until.Equal(night(3, 38)) || d.FiredS != sources.N(57*60) {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestWhatIsNotLookedAtForLongIsNotTakenForOneStretch(t *testing.T) {
+	w, j := newWatcher(t, filepath.Join(t.TempDir(), "journal.db"), &hand{t: night(2, 40)})
+	watches(t, w, spike(night(2, 0), true, .1), spike(night(3, 0), true, .1))
+	same(t, kindsOf(t, j))
+	w.step = 20 * time.Minute // a fast drill looks seldom
+	watches(t, w, spike(night(4, 0), true, .1))
+	same(t, kindsOf(t, j), "alert.firing schema_fail")
+	watches(t, w, spike(night(4, 20), false, .01), spike(night(3, 50), false, .01)) // the clock went back
+	same(t, kindsOf(t, j), "alert.firing schema_fail")
+}
+
+func TestTheWorstValueIsTheOneOnTheBadSide(t *testing.T) {
+	for _, tc := range []struct {
+		dir          sources.Direction
+		value, than  float64
+		farther      bool
+		usuallyThree bool
+	}{
+		{sources.HigherWorse, 2, 1, true, false},
+		{sources.LowerWorse, 2, 1, false, false},
+		{sources.LowerWorse, .5, 1, true, false},
+		{sources.BothWorse, 1, 4, true, true},
+		{sources.BothWorse, 3.5, 4, false, true},
+	} {
+		r := &sources.Reading{Direction: tc.dir, Value: tc.value}
+		if tc.usuallyThree {
+			r.Usual = &sources.Usual{Value: 3}
+		}
+		if got := farther(r, sources.N(tc.than)); got != tc.farther {
+			t.Errorf("%s: %g farther than %g: %v", tc.dir, tc.value, tc.than, got)
+		}
+	}
+}
