@@ -64,9 +64,16 @@ func (r *run) ownBudgets(ctx context.Context) (map[string]float64, error) {
 func (r *run) dayOutlook(ctx context.Context, l *ledger, budget float64) spend.Outlook {
 	until := midnight(r.now).Add(oneDay)
 	return r.outlook(ctx, l, "day", spend.Ask{
-		Until: until, Spent: l.between(midnight(r.now), l.end) + l.tail, Budget: budget,
+		Until: until, From: later(l.end, midnight(r.now)), Spent: l.between(midnight(r.now), l.end), Budget: budget,
 		Paces: []time.Duration{time.Hour, quarter, ledgerStep}, Grid: max(ledgerStep, until.Sub(r.now)/96),
 	})
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // outlook is worked out once per refresh and scope.
@@ -187,7 +194,7 @@ func (r *run) month(ctx context.Context, l *ledger) (hours *ledger, first time.T
 func (r *run) periodOutlook(ctx context.Context, l *ledger, first time.Time, spent, budget float64) spend.Outlook {
 	until := first.AddDate(0, 1, 0)
 	return r.outlook(ctx, l, "period", spend.Ask{
-		Until: until, Spent: spent, Budget: budget,
+		Until: until, From: later(l.end, first), Spent: spent - l.tail, Budget: budget,
 		Paces: []time.Duration{oneDay, oneDay / 4}, Grid: max(periodStep, until.Sub(r.now)/120),
 	})
 }

@@ -1,6 +1,14 @@
 package signals
 
-import "testing"
+import (
+	"testing"
+
+	tea "charm.land/bubbletea/v2"
+
+	"rollcall/sources"
+	"rollcall/sources/signal"
+	"rollcall/tui/pane"
+)
 
 func TestChartsShareTheScreen(t *testing.T) {
 	for _, c := range []struct {
@@ -23,6 +31,28 @@ func TestChartsShareTheScreen(t *testing.T) {
 		}
 		if g.seen < 1 || g.seen > 1 && g.seen*g.h > c.h {
 			t.Errorf("%s: %d rows of %d do not fit %d", c.why, g.seen, g.h, c.h)
+		}
+	}
+}
+
+func TestTheCostPaneLeadsToWhereMoneyGoes(t *testing.T) {
+	for group, want := range map[sources.Pane]bool{sources.CostPane: true, sources.HealthPane: false} {
+		g := NewGroup(pane.ID(group), group)
+		c := pane.Context{Width: 100, Height: 30, Snapshot: &signal.Snapshot{Readings: []sources.Reading{{Signal: "a", Pane: group, Verdict: sources.OK}}}}
+		cmd := g.Update(c, tea.KeyPressMsg{Code: 'b', Text: "b"})
+		if cmd == nil == want {
+			t.Errorf("%s: b leads on: %v", group, cmd != nil)
+			continue
+		}
+		if want && cmd() != (pane.OpenMsg{ID: pane.Spending}) {
+			t.Errorf("b opens %+v", cmd())
+		}
+		shown := false
+		for _, k := range g.Keys() {
+			shown = shown || k.Help().Key == "b"
+		}
+		if shown != want {
+			t.Errorf("%s: b is shown among the keys: %v", group, shown)
 		}
 	}
 }

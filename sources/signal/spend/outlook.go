@@ -46,7 +46,8 @@ type Outlook struct {
 // Ask is what an outlook is made for.
 type Ask struct {
 	Now, Until    time.Time
-	Known         time.Time       // up to when the course is known; about Now
+	Known         time.Time       // up to when the course is known; Now or shortly before
+	From          time.Time       // up to when Spent counts: Known, unless the budget's time began after it
 	Spent, Budget float64         // USD
 	Paces         []time.Duration // what the present pace may be measured over, the longest first
 	Grid          time.Duration
@@ -68,6 +69,9 @@ func (c *Course) Outlook(a Ask) Outlook {
 	}
 	if a.Known.IsZero() {
 		a.Known = a.Now
+	}
+	if a.From.IsZero() {
+		a.From = a.Known
 	}
 	var paths []path
 	longest := a.Paces[0]
@@ -121,6 +125,12 @@ func (c *Course) Outlook(a Ask) Outlook {
 			o.Late = time.Time{}
 		}
 	}
+	// What was spent since From is a forecast too: the budget may be gone by now.
+	for _, t := range []*time.Time{&o.Out, &o.Early, &o.Late} {
+		if !t.IsZero() && t.Before(a.Now) {
+			*t = a.Now
+		}
+	}
 	return o
 }
 
@@ -134,10 +144,10 @@ type path struct {
 }
 
 func (c *Course) path(a *Ask, w time.Duration, usd float64) path {
-	n := int((a.Until.Sub(a.Now) + a.Grid - 1) / a.Grid)
+	n := int((a.Until.Sub(a.From) + a.Grid - 1) / a.Grid)
 	p := path{mid: make([]float64, n), low: make([]float64, n), high: make([]float64, n), level: usd / w.Seconds()}
 	at := func(i int) time.Time {
-		if t := a.Now.Add(time.Duration(i+1) * a.Grid); t.Before(a.Until) {
+		if t := a.From.Add(time.Duration(i+1) * a.Grid); t.Before(a.Until) {
 			return t
 		}
 		return a.Until
@@ -152,7 +162,7 @@ func (c *Course) path(a *Ask, w time.Duration, usd float64) path {
 	if len(bases) == 0 {
 		p.method = ByLine
 		for i := range n {
-			t := at(i).Sub(a.Now).Seconds()
+			t := at(i).Sub(a.From).Seconds()
 			p.mid[i] = p.level * t
 			f := straightBy * math.Exp(sure*p.shaky)
 			p.low[i], p.high[i] = p.mid[i]/f, p.mid[i]*f
@@ -199,7 +209,7 @@ func (c *Course) days(a *Ask, w time.Duration, n int, at func(int) time.Time) (b
 		base /= known
 		ratio := make([]float64, n)
 		sum, seen, whole := 0.0, 0.0, 0.0
-		from := a.Now
+		from := a.From
 		for i := range n {
 			to := at(i)
 			s, e := from.Add(-off), to.Add(-off)
@@ -229,7 +239,7 @@ func crosses(a *Ask, path []float64, left float64) time.Time {
 	before := 0.0
 	for i, v := range path {
 		if v >= left {
-			from := a.Now.Add(time.Duration(i) * a.Grid)
+			from := a.From.Add(time.Duration(i) * a.Grid)
 			to := from.Add(a.Grid)
 			if to.After(a.Until) {
 				to = a.Until

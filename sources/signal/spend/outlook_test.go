@@ -264,3 +264,26 @@ func TestTheWordsOfAnOutlook(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkOutlook(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 7))
+	s := newService(r, 20, 0.01, 0.1, 0.1)
+	var coarse, last []Step
+	for at := noon.Add(-28 * oneDay); at.Before(noon); at = at.Add(time.Hour) {
+		coarse = append(coarse, Step{at, at.Add(time.Hour), 12 * s.spent(r, at, fine)})
+	}
+	for at := noon.Add(-oneDay); at.Before(noon); at = at.Add(fine) {
+		last = append(last, Step{at, at.Add(fine), s.spent(r, at, fine)})
+	}
+	for name, until := range map[string]time.Time{"day": noon.Add(12 * time.Hour), "month": noon.Add(27 * oneDay)} {
+		a := Ask{Now: noon, Until: until, Spent: 100, Budget: 2000, Paces: []time.Duration{time.Hour, 15 * time.Minute, fine}, Grid: until.Sub(noon) / 96}
+		if name == "month" {
+			a.Paces = []time.Duration{oneDay, oneDay / 4}
+		}
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				NewCourse(coarse, last).Outlook(a)
+			}
+		})
+	}
+}

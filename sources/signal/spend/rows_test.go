@@ -223,7 +223,8 @@ func TestSavingsAreHitsTimesAMissOfTheSameRoute(t *testing.T) {
 	rows := []req{
 		{route: "answer", cache: "none", cost: 0.4, model: "gpt"},
 		{route: "answer", cache: "provider", cost: 0.2, model: "gpt", cached: 1e6},
-		{route: "answer", cache: "exact", noCost: true}, {route: "answer", cache: "exact", cost: 0.1},
+		{route: "answer", cache: "exact", noCost: true},
+		{route: "answer", cache: "exact", cost: 0.1},
 		{route: "faq", cache: "semantic", noCost: true},
 		{route: "", cache: "", noCost: true},
 	}
