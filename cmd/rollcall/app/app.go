@@ -73,8 +73,6 @@ type App struct {
 	runs   driven
 	watch  *watch
 	once   bool
-	// fatigue is what readiness asks about alerts; nil: it cannot tell.
-	fatigue Fatigue
 
 	stop    context.CancelFunc // ends what runs in the background
 	running sync.WaitGroup

@@ -46,8 +46,9 @@ func TestTheDoctorSaysWhetherWhatFiresIsWrittenDownAndTold(t *testing.T) {
 	}
 }
 
-func TestTheDoctorNamesRulesThatAskForNothing(t *testing.T) {
-	a, _ := alerting(t, nil)
+// weeklyForNothing writes down six weeks in which one rule fired every five days and nobody did anything about it.
+func weeklyForNothing(t *testing.T, a *App) {
+	t.Helper()
 	j, err := a.Journal()
 	if err != nil {
 		t.Fatal(err)
@@ -63,6 +64,11 @@ func TestTheDoctorNamesRulesThatAskForNothing(t *testing.T) {
 	if _, err := j.Append(t.Context(), drafts...); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestTheDoctorNamesRulesThatAskForNothing(t *testing.T) {
+	a, _ := alerting(t, nil)
+	weeklyForNothing(t, a)
 	found := a.checkAlerts(t.Context(), "assistant")
 	f := found[len(found)-1]
 	if f.Check != "fatigue" || f.Verdict != sources.Watch || !strings.Contains(f.Detail, "retire refusal") || !strings.Contains(f.Remedy, "alerts fatigue") {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"rollcall/sources"
 	"rollcall/sources/loki"
 	"rollcall/sources/request"
+	"rollcall/store/fatigue"
 	"rollcall/store/journal"
 	"rollcall/store/scorecard"
 )
@@ -29,8 +29,6 @@ const (
 	recordsOver = 24 * time.Hour
 	recordsMost = 500
 	recordsOpen = 3 // opened in full
-	// fatigueOver is how much of the journal says how alerts fare.
-	fatigueOver = 28 * 24 * time.Hour
 )
 
 // logSample is where lines are looked at: some of now, and some of earlier in
@@ -38,11 +36,6 @@ const (
 var logSample = []struct{ ago, width time.Duration }{{0, 15 * time.Minute}, {time.Hour, 10 * time.Minute}, {6 * time.Hour, 10 * time.Minute}}
 
 const logSampleLines = 200 // of each
-
-// Fatigue says what became of the alerts of a service until now.
-type Fatigue interface {
-	Fatigue(ctx context.Context, service string, now time.Time) (readiness.Fatigue, error)
-}
 
 // Readiness answers the checklist from evidence. A source that is down, slow or
 // not configured leaves its part of the evidence unknown, with the reason; the
@@ -242,20 +235,23 @@ func (a *App) lookAtSignals(ctx context.Context, service string, e *readiness.Ev
 }
 
 func (a *App) lookAtAlerts(ctx context.Context, service string, e *readiness.Evidence) error {
-	if a.fatigue != nil {
-		f, err := a.fatigue.Fatigue(ctx, service, e.Now)
-		if err == nil {
-			e.Fatigue = f
+	r, err := a.Fatigue(ctx, service, e.Now)
+	if err != nil {
+		return err
+	}
+	out := readiness.Fatigue{
+		Over: min(fatigue.Span, time.Duration(r.Days*float64(24*time.Hour))), Firings: r.Firings, Rules: len(r.Rules), PerShift: r.PerShift,
+	}
+	if r.Firings > 0 {
+		out.Acted = sources.N(float64(r.Actioned) / float64(r.Firings))
+	}
+	for i := range r.Rules {
+		if x := &r.Rules[i]; x.Advice == fatigue.Retire {
+			out.Useless = append(out.Useless, cmp.Or(x.Label, x.Signal))
 		}
-		return err
 	}
-	n := 0
-	if err := eachEntry(ctx, runJournal{a}, journal.Filter{
-		Kinds: []journal.Kind{journal.AlertFiring}, Service: service, Since: e.Now.Add(-fatigueOver), Until: e.Now,
-	}, func(*journal.Entry) { n++ }); err != nil {
-		return err
-	}
-	return fmt.Errorf("%s in four weeks, and what became of them is not reckoned here", count(n, "firing"))
+	e.Fatigue = out
+	return nil
 }
 
 func (a *App) lookAtLogs(ctx context.Context, service string, e *readiness.Evidence) error {

@@ -191,16 +191,10 @@ func TestReadinessReadsRehearsalsIncidentsAndDrillsFromTheJournal(t *testing.T) 
 	}
 }
 
-type tired struct{}
-
-func (tired) Fatigue(context.Context, string, time.Time) (readiness.Fatigue, error) {
-	return readiness.Fatigue{Over: fatigueOver, Firings: 9, Rules: 1, Useless: []string{"p99"}}, nil
-}
-
-func TestReadinessAsksWhoReckonsFatigue(t *testing.T) {
+func TestReadinessKnowsWhatAlertsAskForNothing(t *testing.T) {
 	a := openOnce(t, noProm+"services: {assistant: {}}\n")
-	a.fatigue = tired{}
-	if got := answersOf(t, a)[readiness.Alerts]; got.Answer != readiness.No || !strings.Contains(got.Why, "p99") {
+	weeklyForNothing(t, a)
+	if got := answersOf(t, a)[readiness.Alerts]; got.Answer != readiness.No || !strings.Contains(got.Why, "refusal") {
 		t.Errorf("%q, %s", got.Answer, got.Why)
 	}
 }
