@@ -305,7 +305,7 @@ func cost(e *Evidence) []Fact {
 			from = append(from, "told by the service itself")
 		}
 		budget.Detail = strings.Join(from, "; ")
-		if !b.Metric && !(has("request") && (has("user_hour") || has("hour"))) {
+		if !b.Metric && (!has("request") || !has("user_hour") && !has("hour")) {
 			budget.Says, budget.Detail = Partly, budget.Detail+"; none holds a single request and a single user"
 			budget.Next = fmt.Sprintf("set request, user_hour and hour under services.%s.budget", e.Service)
 		}

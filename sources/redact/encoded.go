@@ -256,7 +256,8 @@ func (sc *scanner) hides(text string) (kind, bool) {
 	if sc.id {
 		name = Identity
 	}
-	mine, found := sc.r.patterns.hits(text), false
+	mine := sc.r.patterns.hits(text)
+	var found bool
 	if layered(text) {
 		found = inner.loadLayers(name, text, mine)
 	} else {

@@ -182,7 +182,8 @@ func farOff(r *sources.Reading) float64 {
 		}
 		return max(a/b, b/a)
 	}
-	value, against := r.Value, 0.0
+	value := r.Value
+	var against float64
 	switch {
 	case known(r.Usual):
 		against = r.Usual.Value

@@ -73,22 +73,31 @@ func TestAMigratedJournalKeepsItsChainAndGoesOn(t *testing.T) {
 		"SELECT seq FROM entries WHERE kind IN ('a','b') AND " + noSample + " ORDER BY seq DESC LIMIT 5": "entries_kind",
 		"SELECT seq FROM entries WHERE run = 'RUN-3' AND kind IN ('run.sample') ORDER BY seq":            "entries_run",
 	} {
-		rows, err := j.r.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		plan := ""
-		for rows.Next() {
-			var id, parent, unused int
-			var detail string
-			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
-				t.Fatal(err)
-			}
-			plan += detail + "\n"
-		}
-		_ = rows.Close()
+		plan := planOf(t, j, query)
 		if !strings.Contains(plan, index) {
 			t.Errorf("%s is answered by\n%s", query, plan)
 		}
 	}
+}
+
+func planOf(t *testing.T, j *Journal, query string) string {
+	t.Helper()
+	rows, err := j.r.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	plan := ""
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		plan += detail + "\n"
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return plan
 }

@@ -126,7 +126,7 @@ func (w *watchers) poll(ctx context.Context, done chan struct{}) {
 			if conn, err = w.file.r.Conn(ctx); err != nil {
 				return err
 			}
-			if asked, err = conn.PrepareContext(ctx, "PRAGMA data_version"); err != nil {
+			if asked, err = conn.PrepareContext(ctx, "PRAGMA data_version"); err != nil { //nolint:sqlclosecheck // drop closes it
 				return err
 			}
 			seen = -1

@@ -296,15 +296,15 @@ func (b *block) numbers(name string, out []float64) error {
 		return err
 	}
 	for i := range out[:b.rows] {
-		switch u := w.uvarint(); {
-		case u == 0:
+		u := w.uvarint()
+		if u == 0 {
 			out[i] = math.NaN()
-		default:
-			u--
-			n := int64(u>>1) ^ -int64(u&1) //nolint:gosec // zigzag
-			if out[i] = float64(n); whole == 0 {
-				out[i] = float64(n) / 1e6
-			}
+			continue
+		}
+		u--
+		n := int64(u>>1) ^ -int64(u&1) //nolint:gosec // zigzag
+		if out[i] = float64(n); whole == 0 {
+			out[i] = float64(n) / 1e6
 		}
 	}
 	if w.bad || len(w.b) != 0 {

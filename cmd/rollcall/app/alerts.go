@@ -151,10 +151,10 @@ func failing(rules []sources.Rule) string {
 			names = append(names, rules[i].Name)
 		}
 	}
-	switch n := len(names); {
-	case n == 0:
+	switch n := len(names); n {
+	case 0:
 		return ""
-	case n == 1:
+	case 1:
 		return "its rule " + names[0] + " fails, so what hangs on it never fires"
 	default:
 		return fmt.Sprintf("%d of its rules fail, such as %s: what hangs on them never fires", n, names[0])

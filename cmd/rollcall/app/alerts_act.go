@@ -137,7 +137,7 @@ func (a *App) PlanSilence(ctx context.Context, service, name string, length time
 		how := "set alertmanager.post: true, so that it tells of it, or raise services." + service + ".thresholds." + x.Signal
 		return p, fmt.Errorf("%w: %s is a verdict of rollcall, and no Alertmanager tells anybody of it: acknowledge it instead; %s", journal.ErrRefused, x.Signal, how)
 	case a.alerts == nil:
-		return p, fmt.Errorf("%w: no Alertmanager is configured; add alertmanager: {url: http://HOST:9093}, or do it by hand: amtool silence add %s --duration=%s --comment=...", journal.ErrRefused, strings.Join(byHand, " "), length)
+		return p, fmt.Errorf("%w: no Alertmanager is configured; add alertmanager: {url: http://HOST:9093}, or do it by hand: amtool silence add %s --duration=%s --comment=WHY", journal.ErrRefused, strings.Join(byHand, " "), length)
 	}
 	return p, nil
 }

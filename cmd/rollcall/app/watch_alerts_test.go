@@ -39,13 +39,11 @@ func TestAMomentOfBadnessDoesNotFire(t *testing.T) {
 func TestAFlappingSignalIsOneAlertAndItsFlapsAreCounted(t *testing.T) {
 	w, j := newWatcher(t, filepath.Join(t.TempDir(), "journal.db"), &hand{t: night(2, 40)})
 	at := night(2, 40)
-	value := .1
 	for i := range 60 { // an hour: two minutes bad, two minutes well
 		isBad := i/2%2 == 0
+		value := .1
 		if i == 20 {
 			value = .4
-		} else {
-			value = .1
 		}
 		watches(t, w, spike(at.Add(time.Duration(i)*time.Minute), isBad, value))
 	}
