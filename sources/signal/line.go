@@ -33,7 +33,10 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 	if len(worst) == 0 {
 		// Over all traffic nothing shows, and yet those who got the new version are worse off.
 		line.Verdict, line.Since = sources.Bad, undo.Candidate.Since
-		line.Parts = append(line.Parts, snap.Rollout.Sentence())
+		line.Parts = undo.Brief()
+		if !line.Since.IsZero() {
+			line.Parts = slices.Insert(line.Parts, 1, "It runs since "+clockTime(line.Since, snap.At)+".")
+		}
 		for i := range snap.Changes {
 			if c := &snap.Changes[i]; c.To != "" && c.To == undo.Candidate.Versions[c.Component] && c.To != undo.Control.Versions[c.Component] {
 				line.Change = c
@@ -100,7 +103,7 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 		line.Parts = append(line.Parts, "No change seen in the 30 minutes before.")
 	}
 	if undo != nil {
-		line.Parts = append(line.Parts, snap.Rollout.Sentence())
+		line.Parts = append(line.Parts, undo.Brief()...)
 	}
 	for _, r := range worst[1:] {
 		line.Parts = append(line.Parts, "Also "+lower(describe(r, svc, snap, false)))

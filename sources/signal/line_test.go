@@ -206,19 +206,23 @@ func TestACanaryThatDoesWorseIsSaidThoughNothingElseShows(t *testing.T) {
 		return map[sources.Component]string{sources.Prompt: v}
 	}
 	report := &rollout.Report{Comparisons: []rollout.Comparison{{
-		Kind: rollout.Canary, Verdict: rollout.RollBack, Why: "schema failures 9.1% (37/406) vs 1.2% (44/3,660), p=3e-14",
+		Kind: rollout.Canary, Verdict: rollout.RollBack, Why: "schema failures 9.1% (37/406) vs 1.2% (44/3,660), p=3e-14; also errors",
 		Candidate: rollout.Side{Name: "canary", Versions: prompt("v14"), Since: minutes(-12)}, Control: rollout.Side{Name: "live", Versions: prompt("v13")},
+		Outcomes: []rollout.Outcome{
+			{Name: "schema failures", State: rollout.Worse, K: 37, N: 406, ControlK: 44, ControlN: 3660, P: sources.N(3e-14)},
+			{Name: "errors", State: rollout.Worse, K: 20, N: 406, ControlK: 20, ControlN: 3660, P: sources.N(1e-7)},
+		},
 	}}}
 	change := promptChange(minutes(-12))
 	change.Stage = "canary"
 	snap := &Snapshot{At: t0, Window: defaultWindow, Readings: []sources.Reading{usual("refusal")}, Changes: []sources.Change{change}, Rollout: report}
-	const want = "Canary prompt v14: roll back, schema failures 9.1% (37/406) vs 1.2% (44/3,660), p=3e-14."
+	const brief = "Canary prompt v14: roll back, schema failures 9.1% vs 1.2%, p=3e-14."
 	l := lineOf(snap, svc, true)
-	if l.Verdict != sources.Bad || l.Text(200) != want || l.Change == nil || !l.Since.Equal(minutes(-12)) {
+	if l.Verdict != sources.Bad || l.Text(200) != brief+" It runs since 14:18. Also errors." || l.Text(78) != brief || l.Change == nil || !l.Since.Equal(minutes(-12)) {
 		t.Errorf("%s: %s, change %v since %s", l.Verdict, l.Text(200), l.Change, l.Since)
 	}
 	snap.Readings = append(snap.Readings, bad("error_ratio", sources.HealthPane, 0.05, 0.006, minutes(-10)))
-	if l = lineOf(snap, svc, true); !strings.HasPrefix(l.Text(400), "Errors 5%") || !strings.Contains(l.Text(400), want) {
+	if l = lineOf(snap, svc, true); !strings.HasPrefix(l.Text(400), "Errors 5%") || !strings.Contains(l.Text(400), brief+" Also errors.") {
 		t.Errorf("beside something bad: %s", l.Text(400))
 	}
 	report.Comparisons[0].Verdict, report.Comparisons[0].Why = rollout.Hold, "too little to tell about schema failures; about 300 more requests"

@@ -20,6 +20,24 @@ func (r *Report) Sentence() string {
 	return c.Title() + ": " + string(c.Verdict) + ", " + c.Why + "."
 }
 
+// Brief says a comparison in parts, the most important first: without counts, for a line
+// that has little room.
+func (c *Comparison) Brief() []string {
+	worse := c.named(Worse)
+	if len(worse) == 0 {
+		return []string{c.Title() + ": " + string(c.Verdict) + ", " + c.Why + "."}
+	}
+	first := fmt.Sprintf("%s: %s, %s %s vs %s", c.Title(), c.Verdict, worse[0].Name, percent(worse[0].Share()), percent(worse[0].ControlShare()))
+	if worse[0].P.OK {
+		first += ", p=" + probability(worse[0].P.V)
+	}
+	parts := []string{first + "."}
+	if len(worse) > 1 {
+		parts = append(parts, "Also "+names(worse[1:])+".")
+	}
+	return parts
+}
+
 // Title names a comparison: "Canary prompt v14".
 func (c *Comparison) Title() string {
 	what := Differs(&c.Candidate, &c.Control)
