@@ -34,6 +34,9 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 		// Over all traffic nothing shows, and yet those who got the new version are worse off.
 		line.Verdict, line.Since = sources.Bad, undo.Candidate.Since
 		line.Parts = undo.Brief()
+		if id := rolledSignal(undo.Worst()); id != "" {
+			line.Signals = []string{id}
+		}
 		if !line.Since.IsZero() {
 			line.Parts = slices.Insert(line.Parts, 1, "It runs since "+clockTime(line.Since, snap.At)+".")
 		}

@@ -209,7 +209,7 @@ func TestACanaryThatDoesWorseIsSaidThoughNothingElseShows(t *testing.T) {
 		Kind: rollout.Canary, Verdict: rollout.RollBack, Why: "schema failures 9.1% (37/406) vs 1.2% (44/3,660), p=3e-14; also errors",
 		Candidate: rollout.Side{Name: "canary", Versions: prompt("v14"), Since: minutes(-12)}, Control: rollout.Side{Name: "live", Versions: prompt("v13")},
 		Outcomes: []rollout.Outcome{
-			{Name: "schema failures", State: rollout.Worse, K: 37, N: 406, ControlK: 44, ControlN: 3660, P: sources.N(3e-14)},
+			{ID: "schema_failures", Name: "schema failures", State: rollout.Worse, K: 37, N: 406, ControlK: 44, ControlN: 3660, P: sources.N(3e-14)},
 			{Name: "errors", State: rollout.Worse, K: 20, N: 406, ControlK: 20, ControlN: 3660, P: sources.N(1e-7)},
 		},
 	}}}
@@ -224,6 +224,18 @@ func TestACanaryThatDoesWorseIsSaidThoughNothingElseShows(t *testing.T) {
 	snap.Readings = append(snap.Readings, bad("error_ratio", sources.HealthPane, 0.05, 0.006, minutes(-10)))
 	if l = lineOf(snap, svc, true); !strings.HasPrefix(l.Text(400), "Errors 5%") || !strings.Contains(l.Text(400), brief+" Also errors.") {
 		t.Errorf("beside something bad: %s", l.Text(400))
+	}
+	if strings.Join(lineOf(&Snapshot{At: t0, Window: defaultWindow, Rollout: report}, svc, true).Signals, " ") != "schema_fail" {
+		t.Error("an incident could not say what it is about")
+	}
+	if all := snap.Verdicts(); len(all) != len(snap.Readings)+1 || all[len(all)-1].Verdict != sources.Bad || all[len(all)-1].Value != 37./406 {
+		t.Errorf("what can fire: %+v", all)
+	}
+	if all := (&Snapshot{Line: Line{Blind: []string{"prom unreachable"}}}).Verdicts(); all[0].Verdict != sources.Unreachable {
+		t.Errorf("a rollout that cannot be seen is %s", all[0].Verdict)
+	}
+	if all := (&Snapshot{}).Verdicts(); all[0].Verdict != sources.OK {
+		t.Errorf("no rollout is %s", all[0].Verdict)
 	}
 	report.Comparisons[0].Verdict, report.Comparisons[0].Why = rollout.Hold, "too little to tell about schema failures; about 300 more requests"
 	snap.Readings = snap.Readings[:1]

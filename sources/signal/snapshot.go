@@ -29,8 +29,11 @@ type Snapshot struct {
 	Health   []sources.Health  `json:"sources"`
 }
 
-// Reading returns the reading of a signal.
+// Reading returns the reading of a signal, or that of Verdicts about a rollout.
 func (s *Snapshot) Reading(id string) (sources.Reading, bool) {
+	if id == Rollout {
+		return s.rolloutReading(), true
+	}
 	for i := range s.Readings {
 		if s.Readings[i].Signal == id {
 			return s.Readings[i], true

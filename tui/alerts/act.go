@@ -10,6 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"rollcall/sources"
+	"rollcall/sources/signal"
 	"rollcall/store/alerts"
 	"rollcall/store/journal"
 	"rollcall/tui/kit"
@@ -132,6 +133,8 @@ func (p *Pane) open(pane.Context) tea.Cmd {
 	switch {
 	case a == nil:
 		return nil
+	case a.Signal == signal.Rollout:
+		return func() tea.Msg { return pane.OpenMsg{ID: pane.Changes} }
 	case a.Signal != "":
 		id := a.Signal
 		return func() tea.Msg { return pane.OpenMsg{ID: pane.Signal, Arg: id} }
@@ -146,6 +149,9 @@ func (p *Pane) openRule() tea.Cmd {
 		return nil
 	}
 	id := r.Signal
+	if id == signal.Rollout {
+		return func() tea.Msg { return pane.OpenMsg{ID: pane.Changes} }
+	}
 	return func() tea.Msg { return pane.OpenMsg{ID: pane.Signal, Arg: id} }
 }
 

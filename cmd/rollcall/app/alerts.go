@@ -74,7 +74,7 @@ func (a *App) Alerts(ctx context.Context, service string, v sources.View, snap *
 	}
 	now := v.End(a.clock.Now())
 	in := alerts.Input{
-		Service: service, Now: now, Readings: snap.Readings, Keep: max(v.Range, time.Hour), Scope: matchersIn(s.Scope),
+		Service: service, Now: now, Readings: snap.Verdicts(), Keep: max(v.Range, time.Hour), Scope: matchersIn(s.Scope),
 		Notes: map[string]string{},
 	}
 	var wg sync.WaitGroup

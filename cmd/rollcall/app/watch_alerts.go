@@ -99,8 +99,9 @@ func (w *watcher) look(snap *signal.Snapshot) {
 		return
 	}
 	w.looked = snap.At
-	for i := range snap.Readings {
-		r := &snap.Readings[i]
+	all := snap.Verdicts()
+	for i := range all {
+		r := &all[i]
 		h := w.held[r.Signal]
 		if h == nil {
 			h = &held{at: snap.At}
@@ -115,8 +116,9 @@ func (w *watcher) look(snap *signal.Snapshot) {
 // bad no longer. One that cannot be seen goes on firing.
 func (w *watcher) alerts(snap *signal.Snapshot) []journal.Draft {
 	var out []journal.Draft
-	for i := range snap.Readings {
-		r := &snap.Readings[i]
+	all := snap.Verdicts()
+	for i := range all {
+		r := &all[i]
 		h := w.held[r.Signal]
 		since, firing := w.seen.firing[r.Signal]
 		d := alertOf(r)

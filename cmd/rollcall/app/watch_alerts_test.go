@@ -15,6 +15,7 @@ import (
 
 	"rollcall/sources"
 	"rollcall/sources/signal"
+	"rollcall/sources/signal/rollout"
 	"rollcall/store/journal"
 )
 
@@ -193,4 +194,28 @@ func TestDaemonsWriteDownWhatFiresOnceWhileNoConsoleIsOpen(t *testing.T) {
 	if err := json.Unmarshal(list[0].Data, &d); err != nil || d.Signal != "schema_fail" || d.Value != sources.N(.5) || d.Level != sources.N(.1) || d.Rule != "fixed" {
 		t.Errorf("%+v, %v", d, err)
 	}
+}
+
+func TestACanaryThatDoesWorseFiresThoughNoSignalDoes(t *testing.T) {
+	w, j := newWatcher(t, filepath.Join(t.TempDir(), "journal.db"), &hand{t: night(2, 40)})
+	at := night(2, 40)
+	canary := func(after time.Duration, v rollout.Verdict) *signal.Snapshot {
+		return &signal.Snapshot{Service: "assistant", At: at.Add(after), Rollout: &rollout.Report{Comparisons: []rollout.Comparison{{
+			Kind: rollout.Canary, Verdict: v, Why: "schema failures 9.1% (37/406) vs 1.2% (44/3,660), p=3e-14",
+			Candidate: rollout.Side{Name: "canary", Since: at},
+			Outcomes:  []rollout.Outcome{{ID: "schema_failures", Name: "schema failures", State: rollout.Worse, K: 37, N: 406, P: sources.N(3e-14)}},
+		}}}}
+	}
+	watches(t, w, canary(0, rollout.Hold))
+	same(t, kindsOf(t, j))
+	watches(t, w, canary(2*time.Minute, rollout.RollBack), canary(4*time.Minute, rollout.RollBack))
+	same(t, kindsOf(t, j), "alert.firing rollout")
+	blind := &signal.Snapshot{Service: "assistant", At: at.Add(5 * time.Minute), Line: signal.Line{Blind: []string{"prom unreachable"}}}
+	later := &signal.Snapshot{Service: "assistant", At: at.Add(15 * time.Minute), Line: signal.Line{Blind: []string{"prom unreachable"}}}
+	watches(t, w, blind, later)
+	same(t, kindsOf(t, j), "alert.firing rollout")
+	for m := 16; m < 24; m++ {
+		watches(t, w, &signal.Snapshot{Service: "assistant", At: at.Add(time.Duration(m) * time.Minute)})
+	}
+	same(t, kindsOf(t, j), "alert.firing rollout", "alert.resolved rollout")
 }

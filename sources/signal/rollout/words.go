@@ -38,6 +38,14 @@ func (c *Comparison) Brief() []string {
 	return parts
 }
 
+// Worst is the outcome that speaks most surely against the candidate; nil when none does.
+func (c *Comparison) Worst() *Outcome {
+	if worse := c.named(Worse); len(worse) > 0 {
+		return worse[0]
+	}
+	return nil
+}
+
 // Title names a comparison: "Canary prompt v14".
 func (c *Comparison) Title() string {
 	what := Differs(&c.Candidate, &c.Control)
