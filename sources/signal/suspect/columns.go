@@ -3,6 +3,7 @@ package suspect
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"rollcall/sources"
 )
@@ -116,7 +117,7 @@ func (c *column) rows(value string, n int) bits {
 }
 
 // columnsOf picks the columns that may explain an outcome of a level, those made of numbers included.
-func columnsOf(t *sources.RequestTable, level Level) []*column {
+func columnsOf(t *sources.RequestTable, level Level, state []State) []*column {
 	var out []*column
 	for i := range t.Text {
 		c := &t.Text[i]
@@ -124,7 +125,7 @@ func columnsOf(t *sources.RequestTable, level Level) []*column {
 			out = append(out, &column{name: c.Name, values: c.Values, codes: c.Codes})
 		}
 		if c.Name == "user" {
-			out = append(out, groups(c))
+			out = append(out, groups(c, state))
 		}
 	}
 	for i := range t.Lists {
@@ -142,16 +143,21 @@ func columnsOf(t *sources.RequestTable, level Level) []*column {
 	return out
 }
 
-// groups puts users into groups by how much each asked.
-func groups(c *sources.TextColumn) *column {
+// groups puts users into groups by how much each asked before the trouble began: how
+// much they ask while it lasts is a consequence of it, since those who fail ask again.
+// Where nothing is before, what failed is not counted.
+func groups(c *sources.TextColumn, state []State) *column {
+	anyBefore := slices.ContainsFunc(state, func(s State) bool { return s&Before != 0 })
 	n := make([]int, len(c.Values))
-	for _, code := range c.Codes {
-		n[code]++
+	for i, code := range c.Codes {
+		if state[i]&Before != 0 || !anyBefore && state[i]&^Before != Bad {
+			n[code]++
+		}
 	}
 	group := make([]uint32, len(c.Values))
 	for code := range c.Values {
 		switch {
-		case code == 0:
+		case code == 0 || n[code] == 0: // that somebody is new says when it was, not who it was
 		case n[code] <= 5:
 			group[code] = 1
 		case n[code] <= 50:

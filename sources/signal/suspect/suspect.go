@@ -123,7 +123,7 @@ func Find(t *sources.RequestTable, state []State, level Level) Found {
 	if !out.Enough() {
 		return out
 	}
-	columns := columnsOf(t, level)
+	columns := columnsOf(t, level, state)
 	single := tally(columns, state, rows)
 	out.Tested = len(single)
 	holm(single, Alpha/2)

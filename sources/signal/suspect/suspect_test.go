@@ -319,6 +319,42 @@ func TestTheTestsGiveTheBookedFigures(t *testing.T) {
 	}
 }
 
+// Who fails asks again: those who fail most ask most, and that is no reason for it.
+func TestAskingAgainIsNoSuspectOfFailing(t *testing.T) {
+	table := &sources.RequestTable{N: 0, Start: time.Unix(0, 0).UTC(), Every: 1}
+	user := sources.TextColumn{Name: "user", Values: []string{""}}
+	var state []State
+	add := func(code uint32, s State) {
+		table.N++
+		table.Time = append(table.Time, time.Duration(table.N)*time.Second)
+		user.Codes, state = append(user.Codes, code), append(state, s)
+	}
+	for u := range uint32(40) {
+		user.Values = append(user.Values, fmt.Sprintf("user-%d", u))
+		for range 20 {
+			add(u+1, Good|Before)
+		}
+	}
+	for u := range uint32(40) {
+		for range 5 {
+			add(u+1, Good)
+		}
+		if u < 4 { // the unlucky ones ask again and again
+			for range 60 {
+				add(u+1, Bad)
+			}
+		}
+	}
+	table.Text = []sources.TextColumn{user}
+	for _, s := range Find(table, state, Checked).Suspects {
+		for _, a := range s.Attributes {
+			if a.Name == "user_group" {
+				t.Errorf("suspected: %s", s.Name())
+			}
+		}
+	}
+}
+
 func TestLabelsOfAMetricTellTheSameCoarser(t *testing.T) {
 	found := FromCounts("prompt", map[string][2]float64{"v13": {12, 988}, "v14": {91, 909}})
 	if len(found.Suspects) != 1 || found.Suspects[0].Name() != "prompt=v14" || math.Abs(found.Suspects[0].Coverage-91.0/103) > 1e-9 {
