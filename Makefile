@@ -52,7 +52,7 @@ install: build ## both binaries side by side into PREFIX/bin (default ~/.local/b
 	@echo "installed rollcall and rollcall-drill in $(DESTDIR)$(PREFIX)/bin"
 
 test: build ## all tests of all modules (RACE=-race for the race detector)
-	@for m in $(MODULES); do (cd $$m && ROLLCALL_BIN=$(BIN) go test $(RACE) -timeout 20m ./...) || exit 1; done
+	@for m in $(MODULES); do (cd $$m && ROLLCALL_BIN=$(BIN) go test $(RACE) -timeout 40m ./...) || exit 1; done
 
 integration: build $(STACK)/prometheus $(STACK)/alertmanager $(STACK)/jaeger ## the contracts against real servers, built once (ROLLCALL_LOKI_URL= adds a Loki of yours)
 	@ROLLCALL_BIN=$(BIN) ROLLCALL_STACK=$(STACK) go test $(RACE) -count=1 -timeout 20m -run 'Contract|Credentials' ./cmd/rollcall/e2e ./sources/loki ./sources/jaeger ./sources/tempo

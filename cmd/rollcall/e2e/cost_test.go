@@ -21,6 +21,7 @@ func (d *drill) cost(t *testing.T) *spend.Report {
 }
 
 func TestTheRunawaysLoopsAreNamedAndItsTenantSpendsMost(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("plays a scenario")
 	}
@@ -47,6 +48,7 @@ func TestTheRunawaysLoopsAreNamedAndItsTenantSpendsMost(t *testing.T) {
 // Nobody foresees the prompt that goes live ninety seconds in; once a whole ledger
 // step has seen it, what is said minutes ahead holds.
 func TestTheForecastHoldsWhenTheBudgetIsGone(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("plays a scenario")
 	}
@@ -94,6 +96,7 @@ func TestTheForecastHoldsWhenTheBudgetIsGone(t *testing.T) {
 }
 
 func TestACacheThatCollapsesSavesLess(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("plays a scenario")
 	}
@@ -118,6 +121,7 @@ func TestACacheThatCollapsesSavesLess(t *testing.T) {
 }
 
 func TestQuietHasNothingToSayAboutMoney(t *testing.T) {
+	t.Parallel()
 	d := startHeadless(t, binaries(t), "quiet")
 	poll(t, 60*time.Second, "enough rows to tell loops", func() bool { return d.cost(t).Requests > 500 })
 	r := d.cost(t)

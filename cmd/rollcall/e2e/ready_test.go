@@ -14,6 +14,7 @@ import (
 // evidence; the drill itself leaves its summary in the main journal though its
 // launcher is killed, and only once.
 func TestRehearsalsAndDrillsAreEvidenceOfReadiness(t *testing.T) {
+	t.Parallel()
 	d := startHeadless(t, binaries(t), "quiet", "--speed", "60")
 	rehearse := func(flags ...string) (string, int) {
 		return d.run(t, append([]string{"runbook", "rehearse", "rollback-prompt", "--yes", "--var", "BAD=v13", "--var", "GOOD=v12"}, flags...)...)

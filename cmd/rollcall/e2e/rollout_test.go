@@ -32,6 +32,7 @@ type rolledOut struct {
 // The canary of a tenth of the traffic fails one answer in eleven. From metrics and, without
 // Prometheus, from request rows, the same is said: too little at first, then to roll back.
 func TestABadCanaryIsToBeRolledBackWithItsNumbers(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("plays a scenario")
 	}
@@ -80,6 +81,7 @@ func TestABadCanaryIsToBeRolledBackWithItsNumbers(t *testing.T) {
 }
 
 func TestQuietHasNoRollout(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("plays a scenario")
 	}

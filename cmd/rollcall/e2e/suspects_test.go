@@ -24,24 +24,29 @@ type attribute struct{ Attribute, Value string }
 var planted = []struct {
 	scenario, signal string
 	want             attribute
+	line             string // pattern of the verdict line
 }{
-	{"prompt-regression", "schema_fail", attribute{"prompt", "v14"}},
-	{"canary-regression", "schema_fail", attribute{"prompt", "v14"}},
-	{"index-drift", "retrieval_hit", attribute{"index", "kb-43"}},
-	{"silent-model-change", "latency_p95", attribute{"model_served", "gpt-4.1-2025-08-07"}},
-	{"cache-collapse", "cache_exact", attribute{"prompt", "v15"}},
-	{"safety-spike", "refusal", attribute{"tenant", "hooli"}},
+	{"prompt-regression", "schema_fail", attribute{"prompt", "v14"}, `^Schema failures .*Suspect: prompt v13→v14 at`},
+	{"canary-regression", "schema_fail", attribute{"prompt", "v14"}, `^Canary prompt v14: roll back, .* It runs since \d\d:\d\d\.`},
+	{"index-drift", "retrieval_hit", attribute{"index", "kb-43"}, `^Retrieval hit rate .*Suspect: index kb-42→kb-43 at`},
+	{"silent-model-change", "latency_p95", attribute{"model_served", "gpt-4.1-2025-08-07"}, `ilent change: served model gpt-4.1-2025-04-14→gpt-4.1-2025-08-07 at`},
+	{"cache-collapse", "cache_exact", attribute{"prompt", "v15"}, `Suspect: prompt v13→v15 at`},
+	{"safety-spike", "refusal", attribute{"tenant", "hooli"}, `^(Refusals|Content filter triggers) .*Suspect: tenant=hooli`},
+	{"privacy-leak", "redactions", attribute{"index", "kb-44"}, `^Redactions \(email\) .*Suspect: index kb-42→kb-44 at`},
+	{"budget-exhaustion", "cost_per_req", attribute{"prompt", "v15"}, `^(Forecast of the day's budget|Errors .*mostly budget_exceeded)`},
 }
 
 // Many seeds are tried on rows drawn by the tests of sources/signal/suspect; here
 // the whole way is gone once per scenario, from spans to the answer.
 func TestThePlantedCauseOfEveryScenarioIsTheFirstSuspect(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
-		t.Skip("plays six scenarios")
+		t.Skip("plays eight scenarios")
 	}
 	dir := binaries(t)
 	for _, p := range planted {
 		t.Run(p.scenario, func(t *testing.T) {
+			t.Parallel()
 			d := startHeadless(t, dir, p.scenario)
 			var x explained
 			poll(t, 150*time.Second, p.want.Attribute+"="+p.want.Value+" as the first suspect of "+p.signal, func() bool {
@@ -58,6 +63,7 @@ func TestThePlantedCauseOfEveryScenarioIsTheFirstSuspect(t *testing.T) {
 				return false
 			})
 			t.Log(x.Why)
+			d.says(t, p.line)
 		})
 	}
 }
@@ -65,6 +71,7 @@ func TestThePlantedCauseOfEveryScenarioIsTheFirstSuspect(t *testing.T) {
 // The agent of one tenant burns money with the new tools: its user, its tenant and
 // the tools all stand out, and the line names what can be rolled back.
 func TestTheLineNamesTheToolsBehindARunaway(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("plays a scenario")
 	}
@@ -76,6 +83,7 @@ func TestTheLineNamesTheToolsBehindARunaway(t *testing.T) {
 }
 
 func TestQuietHasNoSuspects(t *testing.T) {
+	t.Parallel()
 	d := startHeadless(t, binaries(t), "quiet")
 	for range 3 {
 		out, code := d.run(t, "suspects", "-o", "json")
