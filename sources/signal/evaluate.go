@@ -187,8 +187,8 @@ func (e *Evaluator) Snapshot(ctx context.Context, service string, view sources.V
 			}
 		})
 	}
-	r.readSpend(ctx)
 	r.readAll(ctx, first, snap.Readings)
+	r.readSpend(ctx) // after what is in sight
 	wg.Wait()
 	if err := ctx.Err(); err != nil {
 		return nil, err

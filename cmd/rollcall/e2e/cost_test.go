@@ -53,7 +53,7 @@ func TestTheForecastHoldsWhenTheBudgetIsGone(t *testing.T) {
 		t.Skip("plays a scenario")
 	}
 	d := startHeadless(t, binaries(t), "budget-exhaustion")
-	var said []spend.Outlook
+	var said []spend.Budget
 	var at []time.Time
 	var last, gone time.Time
 	poll(t, 200*time.Second, "the day's budget to be gone", func() bool {
@@ -73,19 +73,20 @@ func TestTheForecastHoldsWhenTheBudgetIsGone(t *testing.T) {
 				gone = r.At
 				return true
 			}
-			if b.From != "service" || b.Verdict != sources.Bad || b.Outlook.Method != spend.ByCourse {
-				t.Errorf("at %s: %+v", r.At, b)
-			}
-			said, at, last = append(said, *b.Outlook), append(at, r.At), r.At
+			said, at, last = append(said, b), append(at, r.At), r.At
 		}
 		return false
 	})
 	if len(said) < 2 {
 		t.Fatalf("only %d forecasts before it was gone", len(said))
 	}
-	for i, o := range said {
+	for i, b := range said {
+		o := b.Outlook
 		if last.Sub(at[i]) > 4*time.Minute {
 			continue
+		}
+		if b.From != "service" || b.Verdict != sources.Bad || o.Method != spend.ByCourse {
+			t.Errorf("at %s: %+v", at[i], b)
 		}
 		t.Logf("at %s: %s to %s", at[i].Format("15:04:05"), o.Early.Format("15:04:05"), o.Late.Format("15:04:05"))
 		// It went between the last look that found it and the first that did not.

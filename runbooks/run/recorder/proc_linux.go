@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -75,11 +76,17 @@ func children(except int) []int {
 	return out
 }
 
-// reap takes the dead children off the kernel's list.
-func reap() {
+// reap takes the dead children off the kernel's list, and tells whether none is left.
+// Only the kernel knows that for certain: a process that is forked while the list of
+// processes is read is not in it, and its parent may be gone before it is looked at.
+func reap() (alone bool) {
 	for {
-		if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); pid <= 0 || err != nil {
-			return
+		switch pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); {
+		case errors.Is(err, syscall.EINTR):
+		case err != nil:
+			return errors.Is(err, syscall.ECHILD)
+		case pid <= 0:
+			return false
 		}
 	}
 }

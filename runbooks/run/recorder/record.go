@@ -260,10 +260,10 @@ func (c *command) sweep(grace time.Duration) int {
 	asked := false
 	deadline := time.Now().Add(grace)
 	for {
-		reap()
+		alone := reap()
 		left := children(0)
 		inGroup := syscall.Kill(group, 0) == nil
-		if len(left) == 0 && !inGroup {
+		if alone && len(left) == 0 && !inGroup {
 			return len(seen)
 		}
 		sig := syscall.SIGTERM
