@@ -2,6 +2,9 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,34 +40,41 @@ var planted = []struct {
 }
 
 // Many seeds are tried on rows drawn by the tests of sources/signal/suspect; here
-// the whole way is gone once per scenario, from spans to the answer.
+// the whole way is gone once per scenario, from spans to the answer, or as many
+// times as ROLLCALL_SEEDS says.
 func TestThePlantedCauseOfEveryScenarioIsTheFirstSuspect(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("plays eight scenarios")
 	}
 	dir := binaries(t)
-	for _, p := range planted {
-		t.Run(p.scenario, func(t *testing.T) {
-			t.Parallel()
-			d := startHeadless(t, dir, p.scenario)
-			var x explained
-			poll(t, 150*time.Second, p.want.Attribute+"="+p.want.Value+" as the first suspect of "+p.signal, func() bool {
-				out, _ := d.run(t, "suspects", p.signal, "--anyway", "-o", "json")
-				if err := json.Unmarshal([]byte(out), &x); err != nil || len(x.Suspects) == 0 {
-					return false
-				}
-				first := x.Suspects[0]
-				for _, a := range append(first.Attributes, first.Same...) {
-					if a == p.want {
-						return x.Provider == "requests"
+	seeds := 1
+	if n, err := strconv.Atoi(os.Getenv("ROLLCALL_SEEDS")); err == nil && n > 0 {
+		seeds = n
+	}
+	for seed := range seeds {
+		for _, p := range planted {
+			t.Run(fmt.Sprintf("%s %d", p.scenario, seed+1), func(t *testing.T) {
+				t.Parallel()
+				d := startHeadless(t, dir, p.scenario, "--seed", strconv.Itoa(seed+1))
+				var x explained
+				poll(t, 150*time.Second, p.want.Attribute+"="+p.want.Value+" as the first suspect of "+p.signal, func() bool {
+					out, _ := d.run(t, "suspects", p.signal, "--anyway", "-o", "json")
+					if err := json.Unmarshal([]byte(out), &x); err != nil || len(x.Suspects) == 0 {
+						return false
 					}
-				}
-				return false
+					first := x.Suspects[0]
+					for _, a := range append(first.Attributes, first.Same...) {
+						if a == p.want {
+							return x.Provider == "requests"
+						}
+					}
+					return false
+				})
+				t.Log(x.Why)
+				d.says(t, p.line)
 			})
-			t.Log(x.Why)
-			d.says(t, p.line)
-		})
+		}
 	}
 }
 
