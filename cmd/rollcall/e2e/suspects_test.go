@@ -36,7 +36,7 @@ var planted = []struct {
 	{"cache-collapse", "cache_exact", attribute{"prompt", "v15"}, `Suspect: prompt v13→v15 at`},
 	{"safety-spike", "refusal", attribute{"tenant", "hooli"}, `^(Refusals|Content filter triggers) .*Suspect: tenant=hooli`},
 	{"privacy-leak", "redactions", attribute{"index", "kb-44"}, `^Redactions \(email\) .*Suspect: index kb-42→kb-44 at`},
-	{"budget-exhaustion", "cost_per_req", attribute{"prompt", "v15"}, `^(Forecast of the day's budget|Errors .*mostly budget_exceeded)`},
+	{"budget-exhaustion", "error_ratio", attribute{"prompt", "v15"}, `^(Forecast of the day's budget|Errors .*mostly budget_exceeded)`},
 }
 
 // Many seeds are tried on rows drawn by the tests of sources/signal/suspect; here
@@ -58,7 +58,7 @@ func TestThePlantedCauseOfEveryScenarioIsTheFirstSuspect(t *testing.T) {
 				t.Parallel()
 				d := startHeadless(t, dir, p.scenario, "--seed", strconv.Itoa(seed+1))
 				var x explained
-				poll(t, 150*time.Second, p.want.Attribute+"="+p.want.Value+" as the first suspect of "+p.signal, func() bool {
+				poll(t, 240*time.Second, p.want.Attribute+"="+p.want.Value+" as the first suspect of "+p.signal, func() bool {
 					out, _ := d.run(t, "suspects", p.signal, "--anyway", "-o", "json")
 					if err := json.Unmarshal([]byte(out), &x); err != nil || len(x.Suspects) == 0 {
 						return false
