@@ -32,7 +32,7 @@ processors: {batch: {timeout: 100ms}}
 exporters: {jaeger_storage_exporter: {trace_storage: memory}}
 `, query, freeAddr(t), intake)))
 
-	path := writeFile(t, dir, "rollcall.yaml", fmt.Sprintf("schema: rollcall/v1\nstate: %s\njaeger: {url: 'http://%s'}\nservices: {assistant: {}}\n", filepath.Join(dir, "state"), query))
+	path := writeFile(t, dir, "rollcall.yaml", fmt.Sprintf("schema: rollcall/v1\nstate: %s\nloki: {url: http://127.0.0.1:1}\njaeger: {url: 'http://%s'}\nservices: {assistant: {}}\n", filepath.Join(dir, "state"), query))
 	cfg, err := config.Load(path, func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
