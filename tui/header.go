@@ -158,7 +158,11 @@ func (m *Model) narrow() int {
 // most important first; at the end of the last one it leaves reserve columns free.
 func sentence(l *signal.Line, width, n, reserve int, ascii bool) []string {
 	rows := []string{""}
-	for _, p := range l.Parts {
+	parts := l.Parts
+	if n == 1 {
+		parts = l.PartsIn(width - reserve)
+	}
+	for _, p := range parts {
 		p = widget.Words(p, ascii)
 		row := &rows[len(rows)-1]
 		room := width

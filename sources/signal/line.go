@@ -249,6 +249,36 @@ func chance(j *sources.Judgement) string {
 	return ", p=" + probability(*j.P)
 }
 
+// withoutChance is the inverse of chance.
+func withoutChance(text string) string {
+	before, after, ok := strings.Cut(text, ", p=")
+	if !ok {
+		return text
+	}
+	_, rest, ok := strings.Cut(after, ")")
+	if !ok {
+		return text
+	}
+	return before + ")" + rest
+}
+
+// PartsIn are the parts for a row of so many columns: where the first two do not fit as
+// they are, but do without how improbable it is, or where not even the first does, without that.
+func (l Line) PartsIn(width int) []string {
+	if len(l.Parts) == 0 {
+		return nil
+	}
+	text, second := l.Parts[0], 0
+	if len(l.Parts) > 1 {
+		second = 1 + columns(l.Parts[1])
+	}
+	plain := withoutChance(text)
+	if columns(text)+second <= width || columns(text) <= width && columns(plain)+second > width {
+		return l.Parts
+	}
+	return append([]string{plain}, l.Parts[1:]...)
+}
+
 // mostly is the kind that most errors are of, where one stands out.
 func mostly(r *sources.Reading, snap *Snapshot) string {
 	if r.Signal != "error_ratio" {
@@ -518,15 +548,16 @@ func mapFirst(s string, f func(rune) rune) string {
 }
 
 // Text joins as many whole parts as fit into width columns, the most important
-// first; when even the first does not fit, it is cut with an ellipsis.
+// first; when even the first does not fit, it is cut with an ellipsis. How improbable
+// it is gives way to what explains it.
 func (l Line) Text(width int) string {
 	if len(l.Parts) == 0 || width <= 0 {
 		return ""
 	}
-	if columns(l.Parts[0]) > width {
-		return cutWords(l.Parts[0], width)
+	text := l.PartsIn(width)[0]
+	if columns(text) > width {
+		return cutWords(text, width)
 	}
-	text := l.Parts[0]
 	for _, p := range l.Parts[1:] {
 		if columns(text)+1+columns(p) <= width {
 			text += " " + p

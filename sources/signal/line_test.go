@@ -170,6 +170,28 @@ func TestTheLineSaysHowImprobableItIs(t *testing.T) {
 	}
 }
 
+func TestWhatExplainsItGoesBeforeHowImprobableItIs(t *testing.T) {
+	l := Line{Parts: []string{"Schema failures 8.5% since 12:05 (usual 1.3%, p=6e-12).", "Suspect: prompt v13→v14 at 12:05 (97% vs 31%)."}}
+	for _, tc := range []struct {
+		width int
+		want  string
+	}{
+		{103, "Schema failures 8.5% since 12:05 (usual 1.3%, p=6e-12). Suspect: prompt v13→v14 at 12:05 (97% vs 31%)."},
+		{98, "Schema failures 8.5% since 12:05 (usual 1.3%). Suspect: prompt v13→v14 at 12:05 (97% vs 31%)."},
+		{80, "Schema failures 8.5% since 12:05 (usual 1.3%, p=6e-12)."},
+		{50, "Schema failures 8.5% since 12:05 (usual 1.3%)."},
+		{40, "Schema failures 8.5% since 12:05 (usual…"},
+	} {
+		if got := l.Text(tc.width); got != tc.want {
+			t.Errorf("%d columns: %s", tc.width, got)
+		}
+	}
+	canary := Line{Parts: []string{"Canary prompt v14: roll back, schema failures 9.1% vs 1.2%, p=3e-14."}}
+	if got := canary.Text(60); got != "Canary prompt v14: roll back, schema failures 9.1% vs 1.2%…" {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestTheLineSaysWhatItCannotReadWhileSomethingIsBad(t *testing.T) {
 	l := lineFor(t, []sources.Reading{bad("schema_fail", sources.QualityPane, 0.091, 0.012, minutes(-10)), fine("feedback", sources.Unreachable)},
 		nil, []sources.Health{{Source: "prom", State: sources.SourceUp}}, true)
