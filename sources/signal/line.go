@@ -15,12 +15,8 @@ import (
 	"rollcall/sources/signal/suspect"
 )
 
-const (
-	causeBefore = 30 * time.Minute // how long before a signal went bad its cause may lie
-	causeAfter  = 5 * time.Minute  // and how long after: a value looks back over a window
-	sameTime    = 2 * time.Minute  // changes closer than this are told apart by what they can cause
-	worstShown  = 2
-)
+// worstShown is how many things that are wrong the line names.
+const worstShown = 2
 
 // lineOf puts a snapshot into one sentence. It says only what the snapshot shows.
 func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
@@ -249,36 +245,6 @@ func chance(j *sources.Judgement) string {
 	return ", p=" + probability(*j.P)
 }
 
-// withoutChance is the inverse of chance.
-func withoutChance(text string) string {
-	before, after, ok := strings.Cut(text, ", p=")
-	if !ok {
-		return text
-	}
-	_, rest, ok := strings.Cut(after, ")")
-	if !ok {
-		return text
-	}
-	return before + ")" + rest
-}
-
-// PartsIn are the parts for a row of so many columns: where the first two do not fit as
-// they are, but do without how improbable it is, or where not even the first does, without that.
-func (l Line) PartsIn(width int) []string {
-	if len(l.Parts) == 0 {
-		return nil
-	}
-	text, second := l.Parts[0], 0
-	if len(l.Parts) > 1 {
-		second = 1 + columns(l.Parts[1])
-	}
-	plain := withoutChance(text)
-	if columns(text)+second <= width || columns(text) <= width && columns(plain)+second > width {
-		return l.Parts
-	}
-	return append([]string{plain}, l.Parts[1:]...)
-}
-
 // mostly is the kind that most errors are of, where one stands out.
 func mostly(r *sources.Reading, snap *Snapshot) string {
 	if r.Signal != "error_ratio" {
@@ -317,121 +283,6 @@ func doubt(j *sources.Judgement) string {
 // shown: when that began is not known.
 func beganBefore(r *sources.Reading) bool {
 	return len(r.History) > 0 && r.Since.Equal(r.History[0].T)
-}
-
-// unseenStart is what can be said about the cause of what began before the range:
-// which change was the last one until then, without a claim that it is near.
-func unseenStart(snap *Snapshot, r *sources.Reading) string {
-	for _, c := range slices.Backward(snap.Changes) { // oldest first
-		if !c.At.After(r.Since) {
-			text, _ := changeText(c, snap)
-			return "Last change before that: " + strings.TrimPrefix(lower(strings.TrimSuffix(text, ".")), "change: ") + "; a longer range shows when it began."
-		}
-	}
-	return "A longer range shows when it began, and after which change."
-}
-
-// likeliest is the change closest before a signal went bad, or else closest
-// after; of changes made together, the one that most often causes this.
-func likeliest(changes []sources.Change, r *sources.Reading, sig *Signal) *sources.Change {
-	if r.Since.IsZero() {
-		return nil
-	}
-	relevance := func(c sources.Component) int {
-		if i := slices.Index(sig.Causes, c); i >= 0 {
-			return i
-		}
-		return len(sig.Causes)
-	}
-	distance := func(c sources.Change) (time.Duration, bool) {
-		d := r.Since.Sub(c.At)
-		switch {
-		case d >= 0 && d <= causeBefore:
-			return d, true
-		case d < 0 && -d <= causeAfter:
-			return causeBefore - d, true
-		}
-		return 0, false
-	}
-	var best *sources.Change
-	var bestAt time.Duration
-	for i := range changes {
-		d, ok := distance(changes[i])
-		if !ok {
-			continue
-		}
-		closer := best == nil || d < bestAt-sameTime
-		tied := best != nil && (d-bestAt).Abs() <= sameTime
-		if closer || tied && relevance(changes[i].Component) < relevance(best.Component) ||
-			tied && changes[i].Component == best.Component && d < bestAt {
-			c := changes[i]
-			best, bestAt = &c, d
-		}
-	}
-	return best
-}
-
-// supported is the change whose result the bad requests have in common: the one
-// at hand if it is among those that explain most, else another.
-func supported(changes []sources.Change, x *Explanation, cause *sources.Change) (*sources.Change, *suspect.Suspect) {
-	brings := func(s *suspect.Suspect, c *sources.Change) bool {
-		if c.Silent {
-			return s.Has(sources.Attribute{Name: "model_served", Value: c.To})
-		}
-		return c.To != "" && s.Has(sources.Attribute{Name: string(c.Component), Value: c.To})
-	}
-	for i := range x.Suspects {
-		s := &x.Suspects[i]
-		if s.Explained < x.Suspects[0].Explained/3 {
-			break
-		}
-		if cause != nil && brings(s, cause) {
-			return cause, s
-		}
-		for _, c := range slices.Backward(changes) {
-			if !c.At.Before(x.From) && brings(s, &c) {
-				return &c, s
-			}
-		}
-	}
-	return nil, nil
-}
-
-// suspectText makes a change the suspect that it was shown to be.
-func suspectText(change string, s *suspect.Suspect) string {
-	text := strings.TrimSuffix(change, ".")
-	if rest, ok := strings.CutPrefix(text, "Change: "); ok {
-		text = "Suspect: " + rest
-	} else {
-		text = "Suspect: " + lower(text)
-	}
-	if head, undone, ok := strings.Cut(text, ", undone at "); ok {
-		return head + " " + versus(s) + ", undone at " + undone + "."
-	}
-	return text + " " + versus(s) + "."
-}
-
-// versus is how many of the bad and of the good requests carry a suspect.
-func versus(s *suspect.Suspect) string {
-	return "(" + percent(s.Coverage) + " vs " + percent(s.Share) + ")"
-}
-
-func changeText(c sources.Change, snap *Snapshot) (text string, undone bool) {
-	at := clockTime(c.At, snap.At)
-	switch {
-	case c.Silent:
-		text = fmt.Sprintf("Silent change: served model %s→%s at %s", c.From, c.To, at)
-	case c.Stage == "canary" || c.Stage == "shadow":
-		text = fmt.Sprintf("Change: %s %s→%s (%s) at %s", c.Component, c.From, c.To, c.Stage, at)
-	default:
-		text = fmt.Sprintf("Change: %s %s→%s at %s", c.Component, c.From, c.To, at)
-	}
-	for _, later := range snap.Changes {
-		if later.At.After(c.At) && later.Component == c.Component && later.Silent == c.Silent && later.From == c.To && later.To == c.From {
-			return text + ", undone at " + clockTime(later.At, snap.At) + ".", true
-		}
-	}
-	return text + ".", false
 }
 
 // quiet is the line when nothing is worse than usual or than its limits, with what cannot be told.
@@ -536,6 +387,7 @@ func plural(n int, what string) string {
 }
 
 func upper(s string) string { return mapFirst(s, unicode.ToUpper) }
+
 func lower(s string) string { return mapFirst(s, unicode.ToLower) }
 
 func mapFirst(s string, f func(rune) rune) string {
@@ -545,66 +397,4 @@ func mapFirst(s string, f func(rune) rune) string {
 		}
 	}
 	return s
-}
-
-// Text joins as many whole parts as fit into width columns, the most important
-// first; when even the first does not fit, it is cut with an ellipsis. How improbable
-// it is gives way to what explains it.
-func (l Line) Text(width int) string {
-	if len(l.Parts) == 0 || width <= 0 {
-		return ""
-	}
-	text := l.PartsIn(width)[0]
-	if columns(text) > width {
-		return cutWords(text, width)
-	}
-	for _, p := range l.Parts[1:] {
-		if columns(text)+1+columns(p) <= width {
-			text += " " + p
-		}
-	}
-	return text
-}
-
-// cutWords cuts before a word that does not fit; a first word too long by itself is cut inside.
-func cutWords(s string, width int) string {
-	used, end, space := 0, 0, -1
-	for i, r := range s {
-		w := runeColumns(r)
-		if used+w > width-1 {
-			break
-		}
-		if r == ' ' {
-			space = i
-		}
-		used += w
-		end = i + len(string(r))
-	}
-	if end < len(s) && s[end] == ' ' {
-		space = end
-	}
-	if space > 0 {
-		end = space
-	}
-	return strings.TrimRight(s[:end], " ,;:(") + "…"
-}
-
-func columns(s string) int {
-	n := 0
-	for _, r := range s {
-		n += runeColumns(r)
-	}
-	return n
-}
-
-// runeColumns is how many terminal columns a rune takes: versions and tenants may be written in wide scripts.
-func runeColumns(r rune) int {
-	switch {
-	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
-		return 0
-	case r >= 0x1100 && (r <= 0x115f || r >= 0x2e80 && r <= 0xa4cf || r >= 0xac00 && r <= 0xd7a3 || r >= 0xf900 && r <= 0xfaff ||
-		r >= 0xfe30 && r <= 0xfe6f || r >= 0xff00 && r <= 0xff60 || r >= 0xffe0 && r <= 0xffe6 || r >= 0x1f300 && r <= 0x1faff || r >= 0x20000 && r <= 0x3fffd):
-		return 2
-	}
-	return 1
 }
