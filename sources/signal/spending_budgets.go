@@ -85,6 +85,10 @@ func (r *run) reportBudget(ctx context.Context, snap *Snapshot, rep *spend.Repor
 		o := r.dayOutlook(ctx, l, b.USD)
 		b.Spent, b.Outlook = sources.N(l.between(midnight(r.now), l.end)+l.tail), &o
 		b.Verdict, b.Why = budgetVerdict(r.svc.signal("budget_used"), b.Spent.V/b.USD, o, r.now, "midnight")
+		// What will be spent counts here as much as what was: the two are one line.
+		if f, ok := snap.Reading("budget_forecast"); ok && worse(f.Verdict, sources.OK) && f.Verdict.Worse(b.Verdict) {
+			b.Verdict = f.Verdict
+		}
 	case "period":
 		if l == nil {
 			return

@@ -233,6 +233,35 @@ func TestTheLowerOfTwoBudgetsCountsAndOneOfZeroIsNone(t *testing.T) {
 	}
 }
 
+// The screen of spending has one line where the signals have two: it must not look
+// well while an alert of the forecast fires.
+func TestADayThatWillBeOverspentIsNotWell(t *testing.T) {
+	onlyAhead := 0
+	// A pace that picked up an hour ago: little is spent, and much will be.
+	p := func() *metricsFake {
+		return spending(func(at time.Time) float64 {
+			if at.After(minutes(-70)) {
+				return 40
+			}
+			return 1
+		})
+	}
+	for _, usd := range []float64{800, 1500, 2000, 2500, 3000, 3400, 4000, 8000} {
+		s := settledSpend(t, evaluator(t, Deps{Prom: p()}, Service{Budget: Budget{Day: usd}}))
+		b := budgetOf(t, s, "day")
+		ahead, _ := s.Reading("budget_forecast")
+		if ahead.Verdict == sources.Bad && b.Used.V < 0.5 {
+			onlyAhead++
+		}
+		if worse(ahead.Verdict, sources.OK) && ahead.Verdict.Worse(b.Verdict) {
+			t.Errorf("of $%.0f: the forecast is %s (%s), the line %s (%s)", usd, ahead.Verdict, ahead.Why, b.Verdict, b.Why)
+		}
+	}
+	if onlyAhead == 0 {
+		t.Error("in no case is it only the forecast that is bad: the test proves nothing")
+	}
+}
+
 func TestAResetCounterAndGapsClaimNoSpend(t *testing.T) {
 	bad := 0
 	s := settledSpend(t, evaluator(t, Deps{Prom: spending(func(at time.Time) float64 {
