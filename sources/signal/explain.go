@@ -102,6 +102,13 @@ func (e *Evaluator) Explain(ctx context.Context, service, id string, view source
 		}
 		cancel()
 	}
+	if !anyway && !worse(reading.Verdict, sources.OK) {
+		// A canary may be wrong in what no signal shows over all traffic.
+		rep, _ := e.Rollout(ctx, service, view)
+		if c := undone(rep); c != nil && rolledSignal(c.Worst()) == id {
+			anyway = true
+		}
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 	}
 	first := worst[0]
 	line.Verdict, line.Since = first.Verdict, first.Since
-	line.Parts = append(line.Parts, describe(first, svc, snap, true))
+	line.Parts, line.Chance = append(line.Parts, describe(first, svc, snap, true)), chance(first.Judgement)
 	for _, r := range worst {
 		line.Signals = append(line.Signals, r.Signal)
 	}
@@ -65,7 +65,7 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 	case proven != nil:
 		text, undone := changeText(*cause, snap)
 		line.Change = cause
-		line.Parts = append(line.Parts, suspectText(text, proven))
+		line.Parts = append(line.Parts, suspectText(text, proven)...)
 		if !undone {
 			line.Runbook = "rollback-" + string(cause.Component)
 		}
@@ -242,7 +242,7 @@ func chance(j *sources.Judgement) string {
 	if j == nil || j.P == nil || *j.P > stat.AlphaSeries {
 		return ""
 	}
-	return ", p=" + probability(*j.P)
+	return ", p=" + stat.Words(*j.P)
 }
 
 // mostly is the kind that most errors are of, where one stands out.

@@ -94,18 +94,22 @@ func supported(changes []sources.Change, x *Explanation, cause *sources.Change) 
 	return nil, nil
 }
 
-// suspectText makes a change the suspect that it was shown to be.
-func suspectText(change string, s *suspect.Suspect) string {
+// suspectText makes a change the suspect that it was shown to be. Where that holds
+// for some requests only, the figures are theirs.
+func suspectText(change string, s *suspect.Suspect) []string {
 	text := strings.TrimSuffix(change, ".")
 	if rest, ok := strings.CutPrefix(text, "Change: "); ok {
 		text = "Suspect: " + rest
 	} else {
 		text = "Suspect: " + lower(text)
 	}
-	if head, undone, ok := strings.Cut(text, ", undone at "); ok {
-		return head + " " + versus(s) + ", undone at " + undone + "."
+	if of := s.Whom(); of != "" {
+		return []string{text + ".", "Most of all with " + of + " " + versus(s) + "."}
 	}
-	return text + " " + versus(s) + "."
+	if head, undone, ok := strings.Cut(text, ", undone at "); ok {
+		return []string{head + " " + versus(s) + ", undone at " + undone + "."}
+	}
+	return []string{text + " " + versus(s) + "."}
 }
 
 // versus is how many of the bad and of the good requests carry a suspect.

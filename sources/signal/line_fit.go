@@ -5,19 +5,6 @@ import (
 	"unicode"
 )
 
-// withoutChance is the inverse of chance.
-func withoutChance(text string) string {
-	before, after, ok := strings.Cut(text, ", p=")
-	if !ok {
-		return text
-	}
-	_, rest, ok := strings.Cut(after, ")")
-	if !ok {
-		return text
-	}
-	return before + ")" + rest
-}
-
 // PartsIn are the parts for a row of so many columns: where the first two do not fit as
 // they are, but do without how improbable it is, or where not even the first does, without that.
 func (l Line) PartsIn(width int) []string {
@@ -28,7 +15,10 @@ func (l Line) PartsIn(width int) []string {
 	if len(l.Parts) > 1 {
 		second = 1 + columns(l.Parts[1])
 	}
-	plain := withoutChance(text)
+	plain := text
+	if l.Chance != "" {
+		plain = strings.Replace(text, l.Chance, "", 1)
+	}
 	if columns(text)+second <= width || columns(text) <= width && columns(plain)+second > width {
 		return l.Parts
 	}

@@ -10,6 +10,7 @@ import (
 	"rollcall/sources/manifest"
 	"rollcall/sources/signal/rollout"
 	"rollcall/sources/signal/spend"
+	"rollcall/sources/signal/suspect"
 )
 
 func lineFor(t *testing.T, readings []sources.Reading, changes []sources.Change, health []sources.Health, changesKnown bool) Line {
@@ -47,6 +48,26 @@ func TestTheLineNamesTheSignalTheTimeAndTheChange(t *testing.T) {
 	}
 	if l.Verdict != sources.Bad || l.Runbook != "rollback-prompt" || l.Change == nil || len(l.Signals) != 1 {
 		t.Errorf("line %+v", l)
+	}
+}
+
+func TestTheLineSaysWhoseRequestsTheSuspectedVersionHits(t *testing.T) {
+	svc, err := newService("s", Service{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hit := suspect.Suspect{Attributes: []sources.Attribute{{Name: "prompt", Value: "v14"}, {Name: "tenant", Value: "initech"}, {Name: "route", Value: "agent"}}, Coverage: 0.47, Share: 0.02}
+	snap := &Snapshot{
+		At: t0, Window: defaultWindow, Readings: []sources.Reading{bad("schema_fail", sources.QualityPane, 0.091, 0.012, minutes(-10))},
+		Changes: []sources.Change{promptChange(minutes(-12))}, Suspects: &Explanation{Signal: "schema_fail", Found: suspect.Found{Suspects: []suspect.Suspect{hit}}},
+	}
+	const head = "Schema failures 9.1% since 14:20 (usual 1.2%). Suspect: prompt v13→v14 at 14:18."
+	l := lineOf(snap, svc, true)
+	if got, want := l.Text(200), head+" Most of all with tenant=initech and route=agent (47% vs 2%)."; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if l.Text(80) != head || l.Runbook != "rollback-prompt" {
+		t.Errorf("%q, runbook %q", l.Text(80), l.Runbook)
 	}
 }
 
@@ -164,6 +185,9 @@ func TestTheLineSaysHowImprobableItIs(t *testing.T) {
 	if got, want := lineFor(t, []sources.Reading{r}, nil, nil, true).Parts[0], "Schema failures 9.1% since 14:20 (usual 1.2%, p=4e-12)."; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	if got, want := lineFor(t, []sources.Reading{r}, nil, nil, true).Text(50), "Schema failures 9.1% since 14:20 (usual 1.2%)."; got != want {
+		t.Errorf("where it does not fit: %s", got)
+	}
 	r.Judgement = &sources.Judgement{Rule: "fixed", P: &likely}
 	if got := lineFor(t, []sources.Reading{r}, nil, nil, true).Parts[0]; strings.Contains(got, "p=") {
 		t.Errorf("a test that did not decide is cited: %s", got)
@@ -171,7 +195,10 @@ func TestTheLineSaysHowImprobableItIs(t *testing.T) {
 }
 
 func TestWhatExplainsItGoesBeforeHowImprobableItIs(t *testing.T) {
-	l := Line{Parts: []string{"Schema failures 8.5% since 12:05 (usual 1.3%, p=6e-12).", "Suspect: prompt v13→v14 at 12:05 (97% vs 31%)."}}
+	l := Line{
+		Parts:  []string{"Schema failures 8.5% since 12:05 (usual 1.3%, p=6e-12).", "Suspect: prompt v13→v14 at 12:05 (97% vs 31%)."},
+		Chance: ", p=6e-12",
+	}
 	for _, tc := range []struct {
 		width int
 		want  string

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"rollcall/sources"
@@ -64,7 +63,7 @@ func (sig *Signal) shares(p part, was *past, out judged) judged {
 		return out
 	}
 	out.why = fmt.Sprintf("%s (%.0f/%.0f) vs %s usual, p=%s", format(value, sig.Unit), math.Round(f.Count.K), math.Round(f.Count.N),
-		format(was.Value, sig.Unit), probability(f.P))
+		format(was.Value, sig.Unit), stat.Words(f.P))
 	out.verdict = sources.Watch
 	if f.Ratio > 1 && on(sig.Rise.Bad) && f.Ratio >= sig.Rise.Bad || f.Ratio < 1 && on(sig.Fall.Bad) && f.Ratio <= sig.Fall.Bad {
 		out.verdict = sources.Bad
@@ -79,18 +78,6 @@ func (sig *Signal) shares(p part, was *past, out judged) judged {
 	}
 	out.since = began(p.history, out.so)
 	return out
-}
-
-// probability writes a small number for people: 4e-12.
-func probability(p float64) string {
-	if p <= 0 {
-		return "0"
-	}
-	if p < 1e-300 {
-		return "<1e-300"
-	}
-	s := strconv.FormatFloat(p, 'e', 0, 64)
-	return strings.Replace(s, "e-0", "e-", 1)
 }
 
 // values tests a gauge: its mean over a quarter of an hour, now and one look before,

@@ -203,3 +203,22 @@ func TestAFallbackIsNoCauseAndASwitchAfterwardsNeither(t *testing.T) {
 		t.Errorf("causes %q", got)
 	}
 }
+
+func TestWhatABadCanarysRequestsShareIsLookedForThoughTheSignalIsWell(t *testing.T) {
+	p := split(0.09)
+	overAll := exposing().value(`^\(sum \(rate\(llmops_validation_total`, flat(0.02)).value(`^\(sum \(rate\(llmops_requests_total`, flat(0.004))
+	p.rules = append(overAll.rules, p.rules...)
+	e := evaluator(t, Deps{Prom: p, Changes: rolling(stage("live", "v13", time.Time{}), stage("canary", "v14", minutes(-40)))}, Service{})
+	for id, explained := range map[string]bool{"schema_fail": true, "error_ratio": false} {
+		x, err := e.Explain(t.Context(), "s", id, view, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.Wrong() {
+			t.Fatalf("%s is %s by itself: the test proves nothing", id, x.Verdict)
+		}
+		if looked := !strings.Contains(x.Why, "nothing to explain"); looked != explained {
+			t.Errorf("%s: %s", id, x.Why)
+		}
+	}
+}

@@ -119,6 +119,9 @@ func (p *Pane) Update(c pane.Context, msg tea.Msg) tea.Cmd {
 			p.jump(-1)
 		case "enter":
 			return p.enter()
+		case "w":
+			id := p.signal
+			return func() tea.Msg { return pane.OpenMsg{ID: pane.Suspects, Arg: id} }
 		}
 	case tea.MouseWheelMsg:
 		switch msg.Button {
@@ -219,6 +222,7 @@ func (p *Pane) Keys() []key.Binding {
 		b("enter", "open the signal", "enter"),
 		b("arrows", "select", "up", "down", "left", "right", "j", "k", "h", "l"),
 		b("tab", "next pane", "tab", "shift+tab"),
+		b("w", "why: suspects of the selected signal", "w"),
 	}
 }
 

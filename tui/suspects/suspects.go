@@ -9,7 +9,6 @@ import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
-	"rollcall/sources"
 	"rollcall/sources/signal"
 	"rollcall/sources/signal/suspect"
 	"rollcall/tui/kit"
@@ -152,12 +151,6 @@ func (p *Pane) read(c pane.Context) tea.Cmd {
 	ctx, cancel := context.WithCancel(parent)
 	p.cancel, p.loading = cancel, true
 	gen, backend, service, view, anyway := p.gen, c.Backend, c.Service, c.View, p.anyway
-	if p.id == "" {
-		// Of a canary the verdict line says what no signal shows over all traffic.
-		if reading, ok := c.Snapshot.Reading(id); ok && reading.Verdict == sources.OK {
-			anyway = true
-		}
-	}
 	return func() tea.Msg {
 		x, err := backend.Suspects(ctx, service, id, view, anyway)
 		return answer{gen, x, err}

@@ -63,10 +63,6 @@ func (p *Program) suspectsCommand(o *options) *cobra.Command {
 				return writeJSON(p.Out, suspectsOf(&signal.Explanation{From: v.End(now).Add(-v.Range), To: v.End(now), Verdict: verdictOf(snap), Why: snap.Line.Text(wholeLine)}))
 			}
 			id = snap.Line.Signals[0]
-			// Of a canary the line says what no signal shows over all traffic.
-			if r, ok := snap.Reading(id); ok && r.Verdict == sources.OK {
-				anyway = true
-			}
 		}
 		x, err := s.Suspects(ctx, service, id, v, anyway)
 		if err != nil {

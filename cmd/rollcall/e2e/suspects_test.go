@@ -36,6 +36,7 @@ var planted = []struct {
 	{"cache-collapse", "cache_exact", attribute{"prompt", "v15"}, `Suspect: prompt v13→v15 at`},
 	{"safety-spike", "refusal", attribute{"tenant", "hooli"}, `^(Refusals|Content filter triggers) .*Suspect: tenant=hooli`},
 	{"privacy-leak", "redactions", attribute{"index", "kb-44"}, `^Redactions \(email\) .*Suspect: index kb-42→kb-44 at`},
+	{"cost-runaway", "cost_per_req", attribute{"tools", "t6"}, `Suspect: tools t5→t6 at`},
 	{"budget-exhaustion", "error_ratio", attribute{"prompt", "v15"}, `^(Forecast of the day's budget|Errors .*mostly budget_exceeded)`},
 }
 
@@ -45,7 +46,7 @@ var planted = []struct {
 func TestThePlantedCauseOfEveryScenarioIsTheFirstSuspect(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("plays eight scenarios")
+		t.Skip("plays nine scenarios")
 	}
 	dir := binaries(t)
 	seeds := 1
@@ -76,20 +77,6 @@ func TestThePlantedCauseOfEveryScenarioIsTheFirstSuspect(t *testing.T) {
 			})
 		}
 	}
-}
-
-// The agent of one tenant burns money with the new tools: its user, its tenant and
-// the tools all stand out, and the line names what can be rolled back.
-func TestTheLineNamesTheToolsBehindARunaway(t *testing.T) {
-	t.Parallel()
-	if testing.Short() {
-		t.Skip("plays a scenario")
-	}
-	d := startHeadless(t, binaries(t), "cost-runaway")
-	poll(t, 150*time.Second, "the tools as the suspect", func() bool {
-		out, _ := d.run(t, "status", "-o", "json")
-		return strings.Contains(out, "Suspect: tools t5→t6 at")
-	})
 }
 
 func TestQuietHasNoSuspects(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"rollcall/sources"
+	"rollcall/sources/signal/stat"
 )
 
 // Sentence says the worst rollout for the verdict line: "Canary prompt v14: roll back,
@@ -29,7 +30,7 @@ func (c *Comparison) Brief() []string {
 	}
 	first := fmt.Sprintf("%s: %s, %s %s vs %s", c.Title(), c.Verdict, worse[0].Name, percent(worse[0].Share()), percent(worse[0].ControlShare()))
 	if worse[0].P.OK {
-		first += ", p=" + probability(worse[0].P.V)
+		first += ", p=" + stat.Words(worse[0].P.V)
 	}
 	parts := []string{first + "."}
 	if len(worse) > 1 {
@@ -81,22 +82,12 @@ func figures(o *Outcome) string {
 		s += ", " + strconv.FormatFloat(o.Ratio.V, 'f', 1, 64) + "×"
 	}
 	if o.P.OK {
-		s += ", p=" + probability(o.P.V)
+		s += ", p=" + stat.Words(o.P.V)
 	}
 	if o.Minutes > 0 {
 		s += fmt.Sprintf(", last %d min", o.Minutes)
 	}
 	return s
-}
-
-func probability(p float64) string {
-	if p < 1e-99 {
-		return "0"
-	}
-	if p >= 0.01 {
-		return strconv.FormatFloat(p, 'f', 2, 64)
-	}
-	return strings.Replace(fmt.Sprintf("%.0e", p), "e-0", "e-", 1)
 }
 
 func percent(v float64) string {
@@ -200,7 +191,7 @@ func (o *Outcome) Cells() []string {
 		row[3] = strconv.FormatFloat(o.Ratio.V, 'f', 2, 64) + "×"
 	}
 	if o.P.OK {
-		row[4] = probability(o.P.V)
+		row[4] = stat.Words(o.P.V)
 	}
 	switch {
 	case o.State == NoWorse || o.State == Worse:

@@ -21,6 +21,9 @@
 //
 // An attribute that was over-represented among the bad ones just as much before
 // the trouble began is how the service is, not what happened to it: it is left out.
+//
+// Where an attribute says only who asks, and a version came to them together with the
+// trouble, the version is named with them and in front: see came.
 package suspect
 
 import (
@@ -50,7 +53,7 @@ const (
 	mostShown  = 12
 )
 
-// Suspect is one attribute, or two together, with what speaks against it.
+// Suspect is one attribute, or a few together, with what speaks against it.
 type Suspect struct {
 	Attributes []sources.Attribute `json:"attributes"`
 	// Same are attributes that the very same requests carry.
@@ -66,13 +69,30 @@ type Suspect struct {
 	P         float64 `json:"p"` // after the correction for many comparisons
 }
 
-// Name is the attributes in words: "prompt=v14 with route=chat".
+// Name is the attributes in words: "prompt=v14 with route=chat and tenant=acme".
 func (s *Suspect) Name() string {
-	parts := make([]string, len(s.Attributes))
-	for i, a := range s.Attributes {
+	if len(s.Attributes) < 2 {
+		return joined(s.Attributes)
+	}
+	return s.Attributes[0].String() + " with " + joined(s.Attributes[1:])
+}
+
+// Whom is what a suspected version must meet with: "tenant=initech and route=agent". It is
+// empty where the version alone is suspected, or no version at all.
+func (s *Suspect) Whom() string {
+	others := slices.DeleteFunc(slices.Clone(s.Attributes), func(a sources.Attribute) bool { return isVersion(a.Name) })
+	if len(others) == len(s.Attributes) {
+		return ""
+	}
+	return joined(others)
+}
+
+func joined(list []sources.Attribute) string {
+	parts := make([]string, len(list))
+	for i, a := range list {
 		parts[i] = a.String()
 	}
-	return strings.Join(parts, " with ")
+	return strings.Join(parts, " and ")
 }
 
 // Version returns the version of a component that the suspect, or what goes
@@ -133,7 +153,11 @@ func Find(t *sources.RequestTable, state []State, level Level) Found {
 	slices.SortStableFunc(frequent, func(a, b *attribute) int {
 		return cmp.Compare(rows.g(b.bad, b.good), rows.g(a.bad, a.good))
 	})
-	frequent = frequent[:min(len(frequent), mostSingle)]
+	if len(frequent) > mostSingle {
+		// A version is kept however little it explains alone: it may be what came with the trouble of a few.
+		rest := slices.DeleteFunc(slices.Clone(frequent[mostSingle:]), func(a *attribute) bool { return !isVersion(a.Name) })
+		frequent = append(frequent[:mostSingle:mostSingle], rest...)
+	}
 	for _, a := range frequent {
 		a.on = a.column.rows(a.Value, len(state))
 	}
@@ -143,33 +167,48 @@ func Find(t *sources.RequestTable, state []State, level Level) Found {
 	out.Tested += len(pairs)
 	holmPairs(pairs, Alpha/2)
 
+	var list, usual []candidate
+	put := func(s Suspect, on bits) {
+		switch {
+		case !s.worth():
+		case split.always(on, s.Effect):
+			usual = append(usual, candidate{s, on})
+		default:
+			list = append(list, candidate{s, on})
+		}
+	}
+	var versions []*group
 	for _, g := range groups {
-		if s := rows.suspect([]sources.Attribute{g.first.Attribute}, g.first.bad, g.first.good, g.first.p); s.worth() {
-			for _, same := range g.others {
-				s.Same = append(s.Same, same.Attribute)
-			}
-			put(&out, s, split.always(g.first.on, s.Effect))
+		s := rows.suspect([]sources.Attribute{g.first.Attribute}, g.first.bad, g.first.good, g.first.p)
+		for _, same := range g.others {
+			s.Same = append(s.Same, same.Attribute)
+		}
+		put(s, g.first.on)
+		if isVersion(g.first.Name) {
+			versions = append(versions, g)
 		}
 	}
 	for i := range pairs {
 		p := &pairs[i]
-		if s := rows.suspect([]sources.Attribute{p.a.first.Attribute, p.b.first.Attribute}, p.bad, p.good, p.p); s.worth() {
-			put(&out, s, split.always(p.on(), s.Effect))
-		}
+		put(rows.suspect([]sources.Attribute{p.a.first.Attribute, p.b.first.Attribute}, p.bad, p.good, p.p), p.on())
 	}
-	order(out.Suspects)
-	out.Suspects = out.Suspects[:min(len(out.Suspects), mostShown)]
-	order(out.Usual)
-	out.Usual = out.Usual[:min(len(out.Usual), mostShown)]
+	came(list, versions, rows, split)
+	out.Suspects, out.Usual = shown(list), shown(usual)
 	return out
 }
 
-func put(out *Found, s Suspect, always bool) {
-	if always {
-		out.Usual = append(out.Usual, s)
-		return
+// shown are the first of a list, in order, each once.
+func shown(list []candidate) []Suspect {
+	out := make([]Suspect, 0, len(list))
+	names := map[string]bool{}
+	for i := range list {
+		if s := &list[i].Suspect; !names[s.Name()] {
+			names[s.Name()] = true
+			out = append(out, *s)
+		}
 	}
-	out.Suspects = append(out.Suspects, s)
+	order(out)
+	return out[:min(len(out), mostShown)]
 }
 
 // worth tells whether it explains enough and is no chance.

@@ -194,7 +194,22 @@ var plants = []struct {
 		func(r map[string]string, _ int, _ []string) float64 {
 			return habit(r) + 0.8*is(r["tools"] == "t6" && r["tenant"] == "initech" && r["route"] == "agent")
 		},
-		[]string{"tenant=initech with route=agent"},
+		[]string{"tools=t6 with tenant=initech and route=agent"},
+	},
+	{
+		"a wave out of one tenant, some time after a release that has nothing to do with it",
+		func(w *world, r map[string]string, after bool) {
+			if len(w.rows) >= 1700 {
+				r["prompt"], r["manifest"] = "v14", "m-143"
+			}
+			if after && w.rng.Float64() < 0.2 {
+				r["tenant"] = "hooli"
+			}
+		},
+		func(r map[string]string, i int, _ []string) float64 {
+			return habit(r) + 0.4*is(r["tenant"] == "hooli" && i > 2000)
+		},
+		[]string{"tenant=hooli"},
 	},
 }
 
