@@ -197,7 +197,7 @@ func TestTheLineSaysHowImprobableItIs(t *testing.T) {
 func TestWhatExplainsItGoesBeforeHowImprobableItIs(t *testing.T) {
 	l := Line{
 		Parts:  []string{"Schema failures 8.5% since 12:05 (usual 1.3%, p=6e-12).", "Suspect: prompt v13→v14 at 12:05 (97% vs 31%)."},
-		Chance: ", p=6e-12",
+		Asides: []string{", p=6e-12", " (usual 1.3%)"},
 	}
 	for _, tc := range []struct {
 		width int
@@ -205,9 +205,11 @@ func TestWhatExplainsItGoesBeforeHowImprobableItIs(t *testing.T) {
 	}{
 		{103, "Schema failures 8.5% since 12:05 (usual 1.3%, p=6e-12). Suspect: prompt v13→v14 at 12:05 (97% vs 31%)."},
 		{98, "Schema failures 8.5% since 12:05 (usual 1.3%). Suspect: prompt v13→v14 at 12:05 (97% vs 31%)."},
-		{80, "Schema failures 8.5% since 12:05 (usual 1.3%, p=6e-12)."},
+		{86, "Schema failures 8.5% since 12:05. Suspect: prompt v13→v14 at 12:05 (97% vs 31%)."},
+		{76, "Schema failures 8.5% since 12:05 (usual 1.3%, p=6e-12)."},
 		{50, "Schema failures 8.5% since 12:05 (usual 1.3%)."},
-		{40, "Schema failures 8.5% since 12:05 (usual…"},
+		{40, "Schema failures 8.5% since 12:05."},
+		{30, "Schema failures 8.5% since…"},
 	} {
 		if got := l.Text(tc.width); got != tc.want {
 			t.Errorf("%d columns: %s", tc.width, got)

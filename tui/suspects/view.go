@@ -2,6 +2,7 @@ package suspects
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"charm.land/lipgloss/v2"
@@ -109,11 +110,8 @@ func (p *Pane) compared(c pane.Context) []kit.Piece {
 		{Text: fmt.Sprintf("%s %s, %s %s", kit.Thousands(x.Bad), x.Words[0], kit.Thousands(x.Good), x.Words[1]), Style: t.Plain},
 		{Text: kit.Minute(c, x.From) + " to " + kit.Minute(c, x.To), Style: t.Dim},
 	}
-	switch {
-	case x.Above.OK:
-		out = append(out, kit.Piece{Text: fmt.Sprintf("%s: above %.3g", x.Words[0], x.Above.V), Style: t.Dim})
-	case x.Below.OK:
-		out = append(out, kit.Piece{Text: fmt.Sprintf("%s: below %.3g", x.Words[0], x.Below.V), Style: t.Dim})
+	if cut := x.Cut(); cut != "" {
+		out = append(out, kit.Piece{Text: cut, Style: t.Dim})
 	}
 	return append(out, kit.Piece{Text: kit.Count(x.Tested, "comparison"), Style: t.Dim})
 }
@@ -150,7 +148,7 @@ func (p *Pane) columns(c pane.Context, rows []*suspect.Suspect) ([]kit.Column, [
 	number("of "+p.x.Words[0], 0, func(s *suspect.Suspect) string { return share(s.Coverage) })
 	number("of "+p.x.Words[1], 0, func(s *suspect.Suspect) string { return share(s.Share) })
 	number("explains", 2, func(s *suspect.Suspect) string { return share(s.Explained) })
-	number("odds", 3, func(s *suspect.Suspect) string { return fmt.Sprintf("%.3g%s", s.Odds, t.Glyphs.Times) })
+	number("odds", 3, func(s *suspect.Suspect) string { return odds(s.Odds) + t.Glyphs.Times })
 	number("p", 4, func(s *suspect.Suspect) string { return fmt.Sprintf("%.0e", s.P) })
 	add(kit.Column{Title: "", Rank: 1}, 20, func(s *suspect.Suspect) kit.Cell {
 		if usual(s) {
@@ -196,4 +194,15 @@ func (p *Pane) bottom(c pane.Context) string {
 	}
 	out = append(out, kit.FactPieces(c, p.x.Facts, "request")...)
 	return " " + kit.Pieces(t, c.Width-1, out...)
+}
+
+// odds writes a ratio so that a column of them lines up: "7.6", "59", "2,170".
+func odds(v float64) string {
+	switch {
+	case v < 10:
+		return fmt.Sprintf("%.1f", v)
+	case v > 99_999:
+		return ">99,999"
+	}
+	return kit.Thousands(int(math.Round(v)))
 }
