@@ -101,6 +101,9 @@ func countable(profile string) []string {
 
 // leftOut says which forms of the metrics of an expression of the catalogue are not read.
 func (v *vocabulary) leftOut(expr string) []string {
+	if len(v.said) == 0 {
+		return nil
+	}
 	var out []string
 	for _, name := range metrics(expr) {
 		base, _ := parted(name)

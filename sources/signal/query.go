@@ -52,14 +52,17 @@ func Queries(cfg Service) ([]NamedQuery, error) {
 	return out, nil
 }
 
+var ungrouped = strings.NewReplacer(`by ("$by") `, "", `, "$by"`, "", `"$by"`, "", "by ($by) ", "", ", $by", "", "$by", "")
+
 // expand fills the placeholders of PromQL. Without a split the grouping disappears.
 func expand(expr, scope string, window time.Duration, by string) string {
 	if by == "" {
-		expr = strings.NewReplacer(`by ("$by") `, "", `, "$by"`, "", `"$by"`, "", "by ($by) ", "", ", $by", "", "$by", "").Replace(expr)
+		expr = ungrouped.Replace(expr)
 	} else {
-		expr = strings.NewReplacer(`"$by"`, strconv.Quote(attribute(by)), "$by", by).Replace(expr)
+		expr = strings.ReplaceAll(strings.ReplaceAll(expr, `"$by"`, strconv.Quote(attribute(by))), "$by", by)
 	}
-	expr = strings.NewReplacer("$scope", scope, "$window", promDuration(window)).Replace(expr)
+	// The scope comes last: it is the user's own text.
+	expr = strings.ReplaceAll(strings.ReplaceAll(expr, "$window", promDuration(window)), "$scope", scope)
 	if scope == "" {
 		expr = strings.ReplaceAll(expr, ",}", "}")
 	}
