@@ -46,7 +46,9 @@ func Queries(cfg Service) ([]NamedQuery, error) {
 		}
 	}
 	for _, src := range spendSources() {
-		add("spend_today", src.Profile, expand(ledgerQuery(src), s.scope(src.Profile), ledgerStep, ""))
+		for _, step := range []time.Duration{ledgerStep, periodStep} {
+			add("spend_today", src.Profile, expand(ledgerQuery(src, step), s.scope(src.Profile), step, ""))
+		}
 	}
 	add("budget_used", LLMOps, expand(budgetQuery, s.scope(LLMOps), 0, ""))
 	return out, nil
