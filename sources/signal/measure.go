@@ -27,6 +27,7 @@ type measured struct {
 	// bad and all are the unexpanded queries of a proportion's events; empty when not countable.
 	bad, all string
 	scope    string // what these are asked for
+	quarters countQueries
 	silent   string // why there is no value although the source knows the signal
 }
 
@@ -45,6 +46,10 @@ type part struct {
 	why     string
 	rule    string
 }
+
+// countQueries are those of a proportion's events per second over a quarter of an
+// hour, and the label by which they are told apart; empty when not countable.
+type countQueries struct{ bad, all, name string }
 
 // errNotExposed: the source does not carry the signal.
 type errNotExposed struct {
@@ -241,7 +246,7 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 			m.basis.k = expand(bad, scope, quarter, "")
 			m.basis.n = expand(count, scope, quarter, "")
 			m.bad, m.all = bad, count
-			r.countLately(ctx, m.parts, expand(bad, scope, quarter, label), expand(count, scope, quarter, label), name)
+			m.quarters = countQueries{expand(bad, scope, quarter, label), expand(count, scope, quarter, label), name}
 		}
 	}
 	m.facts.At = newestOf(m.parts)
