@@ -158,3 +158,50 @@ func TestSeriesSurviveALaterRefresh(t *testing.T) {
 		t.Errorf("a series in a caller's hands changed: %v", old[0].Points[10])
 	}
 }
+
+func TestAnAnswerStaysAsItWasGivenWhateverComesLater(t *testing.T) {
+	w := &wave{ends: t0.Add(1000 * time.Second)}
+	c := New(w, 8)
+	var held [][]sources.Series
+	var copies []string
+	for i := range 60 {
+		switch {
+		case i%7 == 3:
+			w.late = float64(i) // late samples change the points that are read again
+		case i%11 == 5:
+			w.ends = t0.Add(time.Duration(100+10*i) * time.Second) // a series goes, and comes back later
+		case i%11 == 9:
+			w.ends = t0.Add(10_000 * time.Second)
+		}
+		s := ask(t, c, 10*i, 100+10*i)
+		held, copies = append(held, s), append(copies, fmt.Sprint(s))
+	}
+	for i := range held {
+		if got := fmt.Sprint(held[i]); got != copies[i] {
+			t.Fatalf("answer %d became\n%s\nit was\n%s", i, got, copies[i])
+		}
+	}
+}
+
+// twice answers with two series of the same labels, of which the second comes and goes.
+type twice struct{ n int }
+
+func (w *twice) Range(_ context.Context, _ string, start, end time.Time, step time.Duration) ([]sources.Series, sources.Facts, error) {
+	w.n++
+	out := []sources.Series{{}, {}}
+	for i := range out[:1+w.n%2] {
+		for t := start; !t.After(end); t = t.Add(step) {
+			out[i].Points = append(out[i].Points, sources.Point{T: t, V: float64(i)})
+		}
+	}
+	return out, sources.Facts{At: end}, nil
+}
+
+func TestAServerThatGivesTheSameLabelsTwiceBreaksNothing(t *testing.T) {
+	c := New(&twice{}, 8)
+	for i := range 20 {
+		if s := ask(t, c, 10*i, 100+10*i); len(s) > 2 {
+			t.Fatalf("%d series of two", len(s))
+		}
+	}
+}
