@@ -41,6 +41,7 @@ type firing struct {
 	at       time.Time
 	until    time.Time // now, while it goes on
 	over     bool
+	timeless bool // it is not known for how long it fired
 	flaps    int
 	worst    sources.Num
 	acked    time.Time // when somebody took it up
@@ -56,7 +57,7 @@ func (f *firing) window() time.Time {
 }
 
 // flap tells whether it was over too soon for anybody to do anything.
-func (f *firing) flap() bool { return f.over && f.until.Sub(f.at) < FlapUnder }
+func (f *firing) flap() bool { return f.over && !f.timeless && f.until.Sub(f.at) < FlapUnder }
 
 // extreme is the value that was farthest off while it fired.
 func (f *firing) extreme() sources.Num {
@@ -128,6 +129,10 @@ func (f *folder) take(e *journal.Entry) {
 		x.over, x.until, x.flaps, x.worst = true, e.At, d.Flaps, d.Worst
 		if !d.Until.IsZero() && !d.Until.Before(x.at) {
 			x.until = d.Until
+		}
+		if x.until.Before(x.at) {
+			// The clock went back meanwhile: for how long it fired is not known.
+			x.until, x.timeless = x.at, true
 		}
 		delete(f.open, d.Signal)
 	case journal.AlertAcknowledged:
