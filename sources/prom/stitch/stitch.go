@@ -29,6 +29,7 @@ const again = 2
 type Cache struct {
 	src Ranger
 	max int
+	now func() time.Time
 
 	mu      sync.Mutex
 	entries map[key]*entry
@@ -49,9 +50,10 @@ type entry struct {
 	facts    sources.Facts
 }
 
-// New returns a cache of at most max queries over src.
-func New(src Ranger, max int) *Cache {
-	return &Cache{src: src, max: max, entries: map[key]*entry{}}
+// New returns a cache of at most max queries over src. What was answered of times after now is
+// asked for again once they have come; nil takes it as final.
+func New(src Ranger, max int, now func() time.Time) *Cache {
+	return &Cache{src: src, max: max, now: now, entries: map[key]*entry{}}
 }
 
 // Range answers like its source, with start and end moved down to multiples of
@@ -74,6 +76,9 @@ func (c *Cache) Range(ctx context.Context, expr string, start, end time.Time, st
 
 // fill makes the entry cover [start, end].
 func (c *Cache) fill(ctx context.Context, e *entry, expr string, start, end time.Time, step time.Duration) error {
+	if c.now != nil {
+		e.forget(c.now().Truncate(step), step)
+	}
 	apart := e.to.IsZero() || start.After(e.to.Add(step)) || end.Before(e.from.Add(-step))
 	if apart {
 		series, facts, err := c.src.Range(ctx, expr, start, end, step)
@@ -113,6 +118,14 @@ func (c *Cache) fill(ctx context.Context, e *entry, expr string, start, end time
 		e.series = within(e.series, start, end)
 	}
 	return nil
+}
+
+// forget lets go of an answer that reaches beyond now: a clock that went ahead and back
+// found times empty, and nobody knows from which on.
+func (e *entry) forget(now time.Time, step time.Duration) {
+	if e.to.After(now.Add(step)) {
+		e.from, e.to, e.series = time.Time{}, time.Time{}, nil
+	}
 }
 
 func (c *Cache) entry(k key) *entry {

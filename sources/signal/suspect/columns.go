@@ -190,7 +190,7 @@ func buckets(c *sources.NumberColumn) *column {
 		out.values = append(out.values, bucketName(c.Name, at, i))
 	}
 	for i, v := range c.V {
-		if math.IsNaN(v) {
+		if !can(c.Name, v) {
 			continue
 		}
 		b := 0
