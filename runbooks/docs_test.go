@@ -13,11 +13,12 @@ import (
 
 // jsonSchema is as much of a JSON schema as the comparison needs.
 type jsonSchema struct {
-	Ref        string                `json:"$ref"`
-	Enum       []string              `json:"enum"`
-	Properties map[string]jsonSchema `json:"properties"`
-	Additional json.RawMessage       `json:"additionalProperties"`
-	Defs       map[string]jsonSchema `json:"$defs"`
+	Ref        string                  `json:"$ref"`
+	Enum       []string                `json:"enum"`
+	Properties map[string]jsonSchema   `json:"properties"`
+	Additional json.RawMessage         `json:"additionalProperties"`
+	Names      struct{ Enum []string } `json:"propertyNames"`
+	Defs       map[string]jsonSchema   `json:"$defs"`
 }
 
 func readSchema(t *testing.T) jsonSchema {
@@ -77,6 +78,13 @@ func TestTheSchemaHasTheKeysOfTheFormat(t *testing.T) {
 	}
 	compare("front matter", root, reflect.TypeFor[frontMatter]())
 	compare("settings", root.Defs["settings"], reflect.TypeFor[settings]())
+
+	if got, want := root.Defs["variable"].Properties["suspect"].Enum[len(sources.Components):], Suspected; !slices.Equal(got, want) {
+		t.Errorf("the schema's suspects are %v, those of the format %v", got, want)
+	}
+	if where := root.Defs["settings"].Properties["capture"].Properties["where"]; !slices.Equal(where.Names.Enum, sources.RequestAttributes) {
+		t.Errorf("the schema's attributes are %v", where.Names.Enum)
+	}
 
 	var components []string
 	for _, c := range sources.Components {

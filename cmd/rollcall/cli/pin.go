@@ -26,6 +26,8 @@ type Pins interface {
 	LastGood(ctx context.Context, c sources.Component, not string) (pin.Good, error)
 	Mark(ctx context.Context, c sources.Component, version, why string) error
 	Features(ctx context.Context) ([]pin.Feature, error)
+	Feature(ctx context.Context, name string) (pin.Feature, error)
+	FindFeature(ctx context.Context, word string) (pin.Feature, error)
 	Switch(ctx context.Context, name string, on bool) error
 	RunEvals(ctx context.Context, out io.Writer, keep string) (pin.EvalsRun, error)
 	Close() error
