@@ -181,6 +181,12 @@ func (p *parsing) fillFront(f *frontMatter, r *reader) {
 		p.rb.Component = sources.Component(f.Component)
 		p.component(r.at["component"], "component", f.Component)
 	}
+	for i, name := range f.Settings {
+		if !settingForm.MatchString(name) {
+			p.fail(r.at[fmt.Sprintf("settings[%d]", i)], "setting %q is not a name; use small letters, digits and underscores, such as budget_day", shorten(name))
+		}
+	}
+	p.rb.Settings = f.Settings
 	p.rb.Suggest = f.Suggest
 	p.rb.MaxDuration = time.Duration(f.MaxDuration)
 	p.rb.RehearseEvery = time.Duration(f.Rehearse.Every)

@@ -4,6 +4,7 @@ package runbooks
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"rollcall/sources"
@@ -65,6 +66,7 @@ type Runbook struct {
 	ID            string            `json:"id"`
 	Title         string            `json:"title"`
 	Component     sources.Component `json:"component,omitempty"` // the only component that a run may move
+	Settings      []string          `json:"settings,omitempty"`  // the only settings that it may set
 	Suggest       []string          `json:"suggest,omitempty"`   // signals whose badness offers it
 	MaxDuration   time.Duration     `json:"max_duration_ns,omitempty"`
 	RehearseEvery time.Duration     `json:"rehearse_every_ns,omitempty"`
@@ -76,6 +78,15 @@ type Runbook struct {
 	Hash          string            `json:"hash"` // SHA-256 of the file's bytes, hex
 
 	places map[string]place // where values stand: "front.id", "3.check"; for Lint
+}
+
+// Moves lists what a run may move: a component, settings.
+func (r *Runbook) Moves() []string {
+	out := slices.Clone(r.Settings)
+	if r.Component != "" {
+		out = slices.Insert(out, 0, string(r.Component))
+	}
+	return out
 }
 
 // Step returns a step by its name, nil when there is none.
@@ -184,6 +195,7 @@ const (
 	EnvStep        = "ROLLCALL_STEP"
 	EnvEffect      = "ROLLCALL_EFFECT"    // read or write
 	EnvComponent   = "ROLLCALL_COMPONENT" // the only component that may be moved
+	EnvSettings    = "ROLLCALL_SETTINGS"  // the only settings that may be set, parted by spaces
 	EnvRehearsal   = "ROLLCALL_REHEARSAL" // "1": act on the rehearsal target
 	EnvReadOnly    = "ROLLCALL_READ_ONLY" // "1": nothing may be changed
 	EnvIncident    = "ROLLCALL_INCIDENT"

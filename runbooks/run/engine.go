@@ -208,7 +208,7 @@ func (e *Engine) Start(ctx context.Context, p *Plan, o Options) (State, error) {
 	}
 	host, _ := os.Hostname()
 	started := Started{
-		Runbook: rb.ID, Title: rb.Title, Hash: rb.Hash, File: rb.File, Component: rb.Component, Target: p.Target, Steps: rb.Steps, Vars: p.Vars,
+		Runbook: rb.ID, Title: rb.Title, Hash: rb.Hash, File: rb.File, Component: rb.Component, Settings: rb.Settings, Target: p.Target, Steps: rb.Steps, Vars: p.Vars,
 		Pinned: exact.hash(), MaxDuration: rb.MaxDuration, Unattended: o.Yes, PID: os.Getpid(), Host: host, Doubts: p.Doubts,
 	}
 	draft := e.draft(id, p.Target, journal.RunStarted, started)
@@ -226,7 +226,7 @@ func (e *Engine) Start(ctx context.Context, p *Plan, o Options) (State, error) {
 	for i := range entries {
 		f.apply(&entries[i])
 	}
-	return e.drive(id, f, exact, o.Yes, []*lock{own, place}), nil
+	return e.drive(id, f, exact, o.Yes, append(place, own)), nil
 }
 
 func describeVars(p *Plan) string {
@@ -262,7 +262,7 @@ func (e *Engine) Resume(ctx context.Context, id string, o Options) (State, error
 	if err != nil {
 		return State{}, err
 	}
-	place, err := e.take(placeKey(f.st.Runbook, string(f.st.Component), f.st.Target))
+	place, err := e.takeAll(placeKeys(f.st.Runbook, moving{f.st.Component, f.st.Settings}, f.st.Target))
 	if err != nil {
 		own.release()
 		return State{}, err
@@ -300,7 +300,7 @@ func (e *Engine) Resume(ctx context.Context, id string, o Options) (State, error
 		return f.state(), lost
 	}
 	e.Boundary("resumed")
-	return e.drive(id, f, exact, o.Yes, []*lock{own, place}), nil
+	return e.drive(id, f, exact, o.Yes, append(place, own)), nil
 }
 
 // load folds a run from the journal.

@@ -116,7 +116,7 @@ func (f *fold) started(e *journal.Entry) {
 		f.deadline = e.At.Add(d.MaxDuration)
 	}
 	f.st = State{
-		ID: e.Run, Runbook: d.Runbook, Title: d.Title, Hash: d.Hash, Component: d.Component, Target: d.Target, Vars: d.Vars,
+		ID: e.Run, Runbook: d.Runbook, Title: d.Title, Hash: d.Hash, Component: d.Component, Settings: d.Settings, Target: d.Target, Vars: d.Vars,
 		Actor: e.Actor, Began: e.At, Steps: make([]Step, len(d.Steps)),
 	}
 	for i := range d.Steps {

@@ -162,7 +162,7 @@ func (e *Engine) asked(ctx context.Context, p *Plan, argv []string) (value, fail
 	if missing != "" {
 		return "", shown + " needs " + missing
 	}
-	env := e.environ("", string(p.Runbook.Component), p.Target, p.Vars, "", runbooks.Read)
+	env := e.environ("", moving{p.Runbook.Component, p.Runbook.Settings}, p.Target, p.Vars, "", runbooks.Read)
 	out, err := e.quick(ctx, words, env, varTimeout)
 	if err != nil {
 		return "", fmt.Sprintf("%s: %s", shown, err)

@@ -67,9 +67,9 @@ func (d *driver) askWhether(r *runbooks.Reconcile) (out Reconciled) {
 		return out
 	}
 	var t Target
-	var component string
-	d.look(func(f *fold) { t, component = f.st.Target, string(f.st.Component) })
-	env := d.e.environ(d.id, component, t, d.exact.Vars, "", runbooks.Read)
+	var m moving
+	d.look(func(f *fold) { t, m = f.st.Target, moving{f.st.Component, f.st.Settings} })
+	env := d.e.environ(d.id, m, t, d.exact.Vars, "", runbooks.Read)
 	var value string
 	var err error
 	for try := range reconcileTries {

@@ -177,6 +177,7 @@ type State struct {
 	Title     string            `json:"title"`
 	Hash      string            `json:"hash"`
 	Component sources.Component `json:"component,omitempty"`
+	Settings  []string          `json:"settings,omitempty"`
 	Target    Target            `json:"target"`
 	Vars      []Value           `json:"vars"`
 	Actor     string            `json:"actor"`
