@@ -3,6 +3,9 @@ package e2e
 import (
 	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +14,7 @@ import (
 // control is one shipped runbook that moves a setting, in the drill to one of its ends.
 type control struct {
 	name     string
-	scenario string
+	scenario string // or a file
 	speed    string
 	prepare  func(t *testing.T, d *drill) // before anything else
 	offered  string                       // by the verdict line; empty: nobody waits for trouble
@@ -145,6 +148,161 @@ func TestABadCanaryIsStopped(t *testing.T) {
 		scenario: "canary-regression", speed: "30", offered: "stop-canary", runbook: "stop-canary", outcome: "succeeded",
 		after: func(t *testing.T, d *drill) {
 			d.is(t, "canary", "0")
+			recovered(t, d)
+		},
+	}).play(t)
+}
+
+func TestBurstsOverALimitWaitInAQueue(t *testing.T) {
+	(&control{
+		scenario: "rate-limiting", speed: "30", offered: "backpressure", runbook: "backpressure", outcome: "succeeded",
+		after: func(t *testing.T, d *drill) { d.is(t, "queueing", "on") },
+	}).play(t)
+}
+
+func TestTheSmallerModelAnswersInAnOutage(t *testing.T) {
+	(&control{
+		scenario: "provider-outage", speed: "30", offered: "provider-outage", runbook: "fallback-model", outcome: "succeeded",
+		after: func(t *testing.T, d *drill) {
+			if v := d.pin(t, "model"); v != "gpt-4.1-mini-2025-04-14" {
+				t.Errorf("model is %s", v)
+			}
+		},
+	}).play(t)
+}
+
+// Queue and fallback come first and are not enough; then another model answers,
+// until the provider is well again.
+func TestAnOutageOfTheProviderIsGotThrough(t *testing.T) {
+	(&control{
+		scenario: "provider-outage", speed: "30", runbook: "provider-outage", outcome: "succeeded",
+		prepare: func(t *testing.T, d *drill) {
+			d.put(t, "/v1/features/model_fallback", `{"enabled": false}`)
+			d.put(t, "/v1/queueing", `{"enabled": false}`)
+		},
+		trouble: func(t *testing.T, d *drill) { d.offers(t, "provider-outage") },
+		answers: map[string]func(t *testing.T, d *drill) string{
+			"well": func(t *testing.T, d *drill) string {
+				d.is(t, "queueing", "on")
+				if v := d.pin(t, "model"); v != "gpt-4.1-mini-2025-04-14" {
+					t.Errorf("during the outage the model is %s", v)
+				}
+				d.passes(t, 24*time.Minute)
+				return "go"
+			},
+		},
+		skipped: []string{"away"},
+		after: func(t *testing.T, d *drill) {
+			d.is(t, "queueing", "off")
+			if v := d.pin(t, "model"); v != "gpt-4.1-2025-04-14" {
+				t.Errorf("after the outage the model is %s", v)
+			}
+			recovered(t, d)
+		},
+	}).play(t)
+}
+
+// passes waits until so much service time has passed since the drill began.
+func (d *drill) passes(t testing.TB, span time.Duration) {
+	t.Helper()
+	poll(t, 120*time.Second, "end of "+span.String(), func() bool {
+		resp, err := http.Get(d.Admin + "/v1/state")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		var s struct{ Start, Now time.Time }
+		return json.NewDecoder(resp.Body).Decode(&s) == nil && s.Now.Sub(s.Start) > span
+	})
+}
+
+func TestABudgetThatIsUsedUpIsRaised(t *testing.T) {
+	c := &control{scenario: "budget-exhaustion", speed: "30", offered: "raise-budget", runbook: "raise-budget", outcome: "succeeded"}
+	var to string
+	c.trouble = func(t *testing.T, d *drill) {
+		limit, err := strconv.ParseFloat(d.setting(t, "budget_day"), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to = strconv.FormatFloat(limit+2500, 'f', -1, 64)
+		c.vars = []string{"--var", "TO=" + to}
+	}
+	c.after = func(t *testing.T, d *drill) { d.is(t, "budget_day", to, "enforce_day", "on") }
+	c.play(t)
+}
+
+func TestARunawayIsFrozenByItsBudget(t *testing.T) {
+	(&control{
+		scenario: "cost-runaway", speed: "30", runbook: "freeze-budget", outcome: "succeeded",
+		trouble: func(t *testing.T, d *drill) {
+			poll(t, 120*time.Second, "bad verdict", func() bool {
+				_, code := d.run(t, "status")
+				return code == 1
+			})
+		},
+		after: func(t *testing.T, d *drill) {
+			out, _ := d.run(t, "setting", "list")
+			if !strings.Contains(out, " on ") {
+				t.Errorf("nothing is enforced:\n%s", out)
+			}
+		},
+	}).play(t)
+}
+
+func TestAHealthyCandidateIsPromotedStageByStage(t *testing.T) {
+	(&control{
+		scenario: "quiet", speed: "40", runbook: "promote-rollout", outcome: "succeeded",
+		prepare: func(t *testing.T, d *drill) {
+			d.put(t, "/v1/canary", `{"share": 0.1, "set": {"prompt": "v12"}}`)
+		},
+		skipped: strings.Fields("go-1 to-1 health-1 compare-1 evals-1 enough-1 go-5 to-5 health-5 compare-5 evals-5 enough-5 go-10 to-10 health-10 compare-10 evals-10 enough-10"),
+		after: func(t *testing.T, d *drill) {
+			d.is(t, "canary", "1")
+			if v := d.pin(t, "prompt"); v != "v12" {
+				t.Errorf("prompt is %s", v)
+			}
+		},
+	}).play(t)
+}
+
+func TestABadCandidateIsNotPromoted(t *testing.T) {
+	(&control{
+		scenario: "canary-regression", speed: "30", runbook: "promote-rollout", outcome: "aborted",
+		trouble: func(t *testing.T, d *drill) {
+			poll(t, 60*time.Second, "canary", func() bool { return d.setting(t, "canary") == "0.1" })
+		},
+		after: func(t *testing.T, d *drill) {
+			d.is(t, "canary", "0")
+			if v := d.pin(t, "prompt"); v != "v13" {
+				t.Errorf("prompt is %s", v)
+			}
+		},
+	}).play(t)
+}
+
+func TestTheTrafficGoesBackToTheOtherEnvironment(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "green-is-bad.yaml")
+	if err := os.WriteFile(file, []byte(`
+name: green-is-bad
+description: All traffic was switched to green, which runs a prompt that breaks the format
+story: Switching back to blue is right.
+changes:
+  - {at: 90s, colour: green, set: {prompt: v14}}
+solution:
+  cause: Green runs prompt v14.
+  cure: Switch back to blue.
+  category: [correctness]
+  by: [{colour: blue}]
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	(&control{
+		scenario: file, speed: "30", offered: "rollback-prompt", runbook: "switch-back", outcome: "succeeded",
+		after: func(t *testing.T, d *drill) {
+			d.is(t, "colour", "blue")
+			if v := d.pin(t, "prompt"); v != "v13" {
+				t.Errorf("prompt is %s", v)
+			}
 			recovered(t, d)
 		},
 	}).play(t)
