@@ -60,9 +60,10 @@ func (l *linting) command(under string, s *Step) {
 }
 
 // sets checks a command that sets something: to what is named in the front matter.
-// A name that only a variable holds is held to the list when it runs.
+// A name that a variable completes is held to the list when it runs.
 func (l *linting) sets(at place, c *change) {
-	_, variable := strings.CutPrefix(c.setting, "$")
+	begins, _, variable := strings.Cut(c.setting, "$")
+	possible := slices.ContainsFunc(l.rb.Settings, func(s string) bool { return s == c.setting || variable && strings.HasPrefix(s, begins) })
 	switch {
 	case c.setting == "":
 		l.say(at, "%q does not name its setting; rollcall setting list shows them", c.words)
@@ -70,7 +71,7 @@ func (l *linting) sets(at place, c *change) {
 		l.say(at, "%q sets something, but the runbook sets nothing; add settings: [...] to the front matter", c.words)
 	case len(l.rb.Settings) == 0:
 		l.say(at, "%q sets something, but the runbook sets nothing; add settings: [%s] to the front matter", c.words, c.setting)
-	case !variable && !slices.Contains(l.rb.Settings, c.setting):
+	case !possible:
 		l.say(at, "%q is not among the settings of this runbook, %s; add it to the front matter", c.words, strings.Join(l.rb.Settings, ", "))
 	}
 }
@@ -173,7 +174,7 @@ type change struct {
 	words     string // as written
 	component string // of a pin
 	moves     bool   // it moves a pin
-	setting   string // that it sets; $NAME where a variable says which
+	setting   string // that it sets; with $NAME in it where a variable says which
 	sets      bool
 	line, col int
 }

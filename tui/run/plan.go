@@ -212,8 +212,8 @@ func (p *Pane) planBody(c pane.Context) []string {
 	if pl.Target.Environment != "" {
 		target += " in " + pl.Target.Environment
 	}
-	if pl.Runbook.Component != "" {
-		target += "; may move " + string(pl.Runbook.Component) + " and nothing else"
+	if moves := pl.Runbook.Moves(); len(moves) > 0 {
+		target += "; may move " + strings.Join(moves, ", ") + " and nothing else"
 	}
 	inc := pl.Target.Incident
 	if inc == "" && !pl.Target.Rehearsal {

@@ -183,7 +183,10 @@ func NewRehearsal(s *Scenario, start time.Time, now func() time.Time) *Control {
 	if c.set.share == 0 {
 		c.set.canary[Prompt], c.set.share = rehearsedCanary, rehearsedShare
 	}
-	c.set.queueing.Enabled, c.set.colour = false, colours[1]
+	c.set.queueing.Enabled = false
+	if c.set.colour == colours[0] {
+		c.set.colour = colours[1]
+	}
 	return c
 }
 
@@ -270,6 +273,10 @@ func (c *Control) apply(r Rollout, at time.Time) {
 	if r.Canary > 0 {
 		c.set.canary, c.set.share = r.Set, r.Canary
 		c.note(Change{at, StageCanary, "", fmt.Sprintf("%s at %g%%", r.Set.describe(), 100*r.Canary), actorDeploy})
+		return
+	}
+	if r.Colour != "" {
+		c.switchTo(r.Colour, c.set.live.over(r.Set), at, actorDeploy)
 		return
 	}
 	c.moveAll(r.Set, at, actorDeploy)

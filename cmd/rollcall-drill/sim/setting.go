@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Setting is something of the service that is set while it runs and is no version.
@@ -147,13 +148,13 @@ func (c *Control) setColour(value any) error {
 		return fmt.Errorf("%w: %v is no colour; there are %s", ErrRejected, value, strings.Join(colours[:], " and "))
 	}
 	if to != c.set.colour {
-		c.switchTo(to, c.set.idle, actorAdmin)
+		c.switchTo(to, c.set.idle, c.now(), actorAdmin)
 	}
 	return nil
 }
 
-func (c *Control) switchTo(colour string, versions Versions, actor string) {
-	was, at := c.set.colour, c.now()
+func (c *Control) switchTo(colour string, versions Versions, at time.Time, actor string) {
+	was := c.set.colour
 	c.set.colour, c.set.idle = colour, c.set.live
 	c.moveAll(versions, at, actor)
 	c.note(Change{at, colourSetting, was, colour, actor})
