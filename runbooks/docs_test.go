@@ -134,3 +134,29 @@ func TestEveryKeyOfAStepBelongsToAKind(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryShippedRunbookIsInTheTable(t *testing.T) {
+	doc, err := os.ReadFile("../docs/runbooks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(doc), "## The shipped ones")
+	table, _, _ = strings.Cut(table, "\n## ")
+	n := 0
+	for _, l := range Load(nil, Known{}) {
+		rb := l.Runbook
+		if rb == nil {
+			t.Errorf("%s is no runbook", l.File)
+			continue
+		}
+		n++
+		_, row, ok := strings.Cut(table, "\n| `"+rb.ID+"` | ")
+		row, _, _ = strings.Cut(row, "\n")
+		if !ok || rb.Component != "" && !strings.Contains(row, string(rb.Component)) {
+			t.Errorf("the table does not say of %s what it moves (%s): %q", rb.ID, rb.Component, row)
+		}
+	}
+	if rows := strings.Count(table, "\n| `"); rows != n {
+		t.Errorf("the table has %d rows for %d runbooks", rows, n)
+	}
+}

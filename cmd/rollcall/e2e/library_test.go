@@ -23,6 +23,7 @@ type cure struct {
 	skipped  []string          // steps that are not for this case
 	offered  bool              // the verdict line offers it
 	captured bool              // it keeps requests as evidence
+	planted  [3]string         // component, from, to: a version that the test itself puts live, where no scenario does
 }
 
 // Every shipped runbook that moves a pin or a feature ends the scenario that it is
@@ -58,6 +59,14 @@ func TestShippedRunbooksCureWhatTheyAreFor(t *testing.T) {
 			name: "a model that drifted is left", scenario: "silent-model-change", runbook: "eval-drift", offered: true,
 			wants: map[string]string{"BAD": "gpt-4.1-2025-04-14", "GOOD": "gpt-4o-2024-11-20"}, pin: [2]string{"model", "gpt-4o-2024-11-20"}, captured: true,
 		},
+		{
+			name: "tools that make an agent loop are rolled back", scenario: "cost-runaway", runbook: "rollback-tools", offered: true,
+			wants: map[string]string{"BAD": "t6", "GOOD": "t5"}, pin: [2]string{"tools", "t5"},
+		},
+		{
+			name: "a policy that refuses too much is rolled back", scenario: "quiet", runbook: "rollback-policy", planted: [3]string{"policy", "p8", "p9"},
+			wants: map[string]string{"BAD": "p9", "GOOD": "p8"}, pin: [2]string{"policy", "p8"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -67,6 +76,11 @@ func TestShippedRunbooksCureWhatTheyAreFor(t *testing.T) {
 }
 
 func (c *cure) play(t *testing.T, d *drill) {
+	if p := c.planted; p[0] != "" {
+		if out, code := d.run(t, "pin", "set", p[0], p[2], "--if-current", p[1]); code != 0 {
+			t.Fatalf("%s was not put live: %s", p[2], out)
+		}
+	}
 	var status struct{ Verdict, Runbook string }
 	poll(t, 150*time.Second, "trouble that shows", func() bool {
 		out, code := d.run(t, "status", "-o", "json")
@@ -85,7 +99,9 @@ func (c *cure) play(t *testing.T, d *drill) {
 		t.Fatalf("the run %s", s.Outcome)
 	}
 	c.judge(t, d, &s)
-	d.mitigated(t)
+	if c.planted[0] == "" {
+		d.mitigated(t)
+	}
 	if out, code := d.run(t, "journal", "verify"); code != 0 {
 		t.Errorf("the journal does not verify (exit %d): %s", code, out)
 	}
