@@ -711,6 +711,33 @@ func TestTheSecondStarterIsToldWhoIsAtIt(t *testing.T) {
 	})
 }
 
+func TestRunsThatSetTheSameThingExcludeEachOther(t *testing.T) {
+	bubble(t, func(t *testing.T, d *desk) {
+		moving := func(id string, component sources.Component, settings ...string) *Plan {
+			p := d.plan(book(aCheck("quality")))
+			rb := *p.Runbook
+			rb.ID, rb.Component, rb.Settings = id, component, settings
+			p.Runbook = &rb
+			return p
+		}
+		d.start(moving("outage", sources.Model, "queueing", "budget_day"), Options{})
+		other, err := New(Deps{Journal: d.journal, Signals: d.gauges, Clock: d.Clock, Dir: d.Dir, Self: d.Self, Redact: d.Redact, Actor: "bob"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		for _, p := range []*Plan{moving("backpressure", "", "canary", "queueing"), moving("rollback-model", sources.Model), moving("raise", "", "budget_day")} {
+			if _, err := other.Start(t.Context(), p, Options{}); err == nil || !strings.Contains(err.Error(), "is running RUN-1 outage on it") {
+				t.Errorf("%s started: %v", p.Runbook.ID, err)
+			}
+		}
+		// What a refused start took, it has let go of.
+		if _, err := other.Start(t.Context(), moving("stop-canary", "", "canary"), Options{}); err != nil {
+			t.Errorf("another setting is not free: %v", err)
+		}
+	})
+}
+
 func TestARunThatCannotBeRecordedDoesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, d *desk) {
 		d.gauges.set("schema_fail", 0.001)

@@ -509,7 +509,7 @@ func (c *Control) setCanary(share float64) error {
 		switch {
 		case share == 1:
 			c.before = c.set.live
-			c.moveAll(c.set.canary, at, actorAdmin)
+			c.moveAll(c.set.canary, at, actorDeploy) // nobody moved a pin: they follow the traffic
 		case was == 1:
 			// What somebody moved since then stays.
 			var back Versions
@@ -518,7 +518,7 @@ func (c *Control) setCanary(share float64) error {
 					back[i] = c.before[i]
 				}
 			}
-			c.moveAll(back, at, actorAdmin)
+			c.moveAll(back, at, actorDeploy)
 		}
 		c.set.share = share
 		c.note(Change{at, StageCanary, fmt.Sprintf("%g%%", 100*was), fmt.Sprintf("%g%%", 100*share), actorAdmin})

@@ -155,7 +155,8 @@ func (c *Control) setColour(value any) error {
 
 func (c *Control) switchTo(colour string, versions Versions, at time.Time, actor string) {
 	was := c.set.colour
-	c.set.colour, c.set.idle = colour, c.set.live
-	c.moveAll(versions, at, actor)
+	c.set.idle = c.set.live
+	c.moveAll(versions, at, actorDeploy) // nobody moved a pin: they follow the traffic
+	c.set.colour = colour
 	c.note(Change{at, colourSetting, was, colour, actor})
 }

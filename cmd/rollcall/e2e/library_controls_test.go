@@ -3,8 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,7 +12,7 @@ import (
 // control is one shipped runbook that moves a setting, in the drill to one of its ends.
 type control struct {
 	name     string
-	scenario string // or a file
+	scenario string
 	speed    string
 	prepare  func(t *testing.T, d *drill) // before anything else
 	offered  string                       // by the verdict line; empty: nobody waits for trouble
@@ -281,23 +279,8 @@ func TestABadCandidateIsNotPromoted(t *testing.T) {
 }
 
 func TestTheTrafficGoesBackToTheOtherEnvironment(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "green-is-bad.yaml")
-	if err := os.WriteFile(file, []byte(`
-name: green-is-bad
-description: All traffic was switched to green, which runs a prompt that breaks the format
-story: Switching back to blue is right.
-changes:
-  - {at: 90s, colour: green, set: {prompt: v14}}
-solution:
-  cause: Green runs prompt v14.
-  cure: Switch back to blue.
-  category: [correctness]
-  by: [{colour: blue}]
-`), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	(&control{
-		scenario: file, speed: "30", offered: "rollback-prompt", runbook: "switch-back", outcome: "succeeded",
+		scenario: "blue-green", speed: "30", offered: "rollback-prompt", runbook: "switch-back", outcome: "succeeded",
 		after: func(t *testing.T, d *drill) {
 			d.is(t, "colour", "blue")
 			if v := d.pin(t, "prompt"); v != "v13" {
