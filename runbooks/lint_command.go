@@ -42,6 +42,9 @@ func (l *linting) command(under string, s *Step) {
 		if s.Effect == Read {
 			l.say(at, "%q changes something, but the step says effect: read; write effect: write", c.words)
 		}
+		if c.sets {
+			l.sets(at, &c)
+		}
 		if !c.moves {
 			continue
 		}
@@ -53,6 +56,23 @@ func (l *linting) command(under string, s *Step) {
 		case !l.moves(c.component):
 			l.say(at, "%q moves the %s, but this runbook may only move the %s; make two runbooks of it", c.words, c.component, l.rb.Component)
 		}
+	}
+}
+
+// sets checks a command that sets something: to what is named in the front matter.
+// A name that a variable completes is held to the list when it runs.
+func (l *linting) sets(at place, c *change) {
+	begins, _, variable := strings.Cut(c.setting, "$")
+	possible := slices.ContainsFunc(l.rb.Settings, func(s string) bool { return s == c.setting || variable && strings.HasPrefix(s, begins) })
+	switch {
+	case c.setting == "":
+		l.say(at, "%q does not name its setting; rollcall setting list shows them", c.words)
+	case len(l.rb.Settings) == 0 && variable:
+		l.say(at, "%q sets something, but the runbook sets nothing; add settings: [...] to the front matter", c.words)
+	case len(l.rb.Settings) == 0:
+		l.say(at, "%q sets something, but the runbook sets nothing; add settings: [%s] to the front matter", c.words, c.setting)
+	case !possible:
+		l.say(at, "%q is not among the settings of this runbook, %s; add it to the front matter", c.words, strings.Join(l.rb.Settings, ", "))
 	}
 }
 
@@ -77,7 +97,7 @@ func (l *linting) used(first place, what, script string, own []string) {
 // provided tells whether every command has a variable: the documented ones and the ambient ones.
 func provided(name string) bool {
 	return slices.Contains([]string{
-		EnvService, EnvEnvironment, EnvConfig, EnvRun, EnvStep, EnvEffect, EnvComponent, EnvRehearsal, EnvReadOnly, EnvIncident,
+		EnvService, EnvEnvironment, EnvConfig, EnvRun, EnvStep, EnvEffect, EnvComponent, EnvSettings, EnvRehearsal, EnvReadOnly, EnvIncident,
 	}, name) || slices.Contains(ambient, name) || strings.HasPrefix(name, "LC_")
 }
 
@@ -154,6 +174,8 @@ type change struct {
 	words     string // as written
 	component string // of a pin
 	moves     bool   // it moves a pin
+	setting   string // that it sets; with $NAME in it where a variable says which
+	sets      bool
 	line, col int
 }
 
@@ -181,6 +203,11 @@ func changes(script string) []change {
 				c.moves = true
 				if len(args) > 2 {
 					c.component = args[2]
+				}
+			case len(args) >= 2 && args[0] == "setting" && args[1] == "set":
+				c.sets = true
+				if len(args) > 2 {
+					c.setting = args[2]
 				}
 			case len(args) >= 2 && args[0] == "pin" && args[1] == "mark":
 			case len(args) >= 2 && args[0] == "feature" && (args[1] == "on" || args[1] == "off"):

@@ -4,6 +4,7 @@ package runbooks
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"rollcall/sources"
@@ -65,6 +66,7 @@ type Runbook struct {
 	ID            string            `json:"id"`
 	Title         string            `json:"title"`
 	Component     sources.Component `json:"component,omitempty"` // the only component that a run may move
+	Settings      []string          `json:"settings,omitempty"`  // the only settings that it may set
 	Suggest       []string          `json:"suggest,omitempty"`   // signals whose badness offers it
 	MaxDuration   time.Duration     `json:"max_duration_ns,omitempty"`
 	RehearseEvery time.Duration     `json:"rehearse_every_ns,omitempty"`
@@ -76,6 +78,15 @@ type Runbook struct {
 	Hash          string            `json:"hash"` // SHA-256 of the file's bytes, hex
 
 	places map[string]place // where values stand: "front.id", "3.check"; for Lint
+}
+
+// Moves lists what a run may move: a component, settings.
+func (r *Runbook) Moves() []string {
+	out := slices.Clone(r.Settings)
+	if r.Component != "" {
+		out = slices.Insert(out, 0, string(r.Component))
+	}
+	return out
 }
 
 // Step returns a step by its name, nil when there is none.
@@ -96,13 +107,18 @@ type Var struct {
 	Sources []VarSource `json:"sources"`
 }
 
-// VarSource is one way to a value; exactly one field is set.
+// VarSource is one way to a value; exactly one of Suspect, Run, Value and Ask is set.
 type VarSource struct {
-	Suspect sources.Component `json:"suspect,omitempty"` // the version that the verdict line suspects
-	Run     []string          `json:"run,omitempty"`     // a read-only command; its first line. Other variables as $NAME words.
-	Value   string            `json:"value,omitempty"`
-	Ask     string            `json:"ask,omitempty"` // the question
+	Suspect string   `json:"suspect,omitempty"` // a component or another of Suspected: what the verdict line suspects of it
+	Run     []string `json:"run,omitempty"`     // a read-only command; its first line. Other variables as $NAME words.
+	Value   string   `json:"value,omitempty"`
+	Ask     string   `json:"ask,omitempty"`    // the question
+	Choose  []string `json:"choose,omitempty"` // of Ask: a read-only command; a line is a value and what it is
 }
+
+// Suspected are the attributes of requests, besides the components, of which a runbook
+// can ask which value is suspected.
+var Suspected = []string{"tenant", "user", "route", "region", "document", "tool", "error_type", "provider", "model_served"}
 
 // Step is one task item.
 type Step struct {
@@ -159,6 +175,7 @@ type Check struct {
 type CaptureOf struct {
 	Bad     bool                         `json:"bad,omitempty"`
 	Version map[sources.Component]string `json:"version,omitempty"` // values may be $NAME
+	Where   map[string]string            `json:"where,omitempty"`   // by attribute of the request; values may be $NAME
 	Limit   int                          `json:"limit"`
 }
 
@@ -178,6 +195,7 @@ const (
 	EnvStep        = "ROLLCALL_STEP"
 	EnvEffect      = "ROLLCALL_EFFECT"    // read or write
 	EnvComponent   = "ROLLCALL_COMPONENT" // the only component that may be moved
+	EnvSettings    = "ROLLCALL_SETTINGS"  // the only settings that may be set, parted by spaces
 	EnvRehearsal   = "ROLLCALL_REHEARSAL" // "1": act on the rehearsal target
 	EnvReadOnly    = "ROLLCALL_READ_ONLY" // "1": nothing may be changed
 	EnvIncident    = "ROLLCALL_INCIDENT"

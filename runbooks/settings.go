@@ -20,6 +20,7 @@ type frontMatter struct {
 	ID          string           `yaml:"id"`
 	Title       string           `yaml:"title"`
 	Component   string           `yaml:"component"`
+	Settings    []string         `yaml:"settings"`
 	Suggest     []string         `yaml:"suggest"`
 	MaxDuration sources.Duration `yaml:"max_duration"`
 	Rehearse    rehearse         `yaml:"rehearse"`
@@ -36,6 +37,7 @@ type varSource struct {
 	Run     []string   `yaml:"run"`
 	Value   string     `yaml:"value"`
 	Ask     string     `yaml:"ask"`
+	Choose  []string   `yaml:"choose"`
 	Else    *varSource `yaml:"else"`
 }
 
@@ -103,6 +105,7 @@ type outcomeSetting struct {
 type captureSetting struct {
 	Bad     bool              `yaml:"bad"`
 	Version map[string]string `yaml:"version"`
+	Where   map[string]string `yaml:"where"`
 	Limit   int               `yaml:"limit"`
 }
 
@@ -191,9 +194,10 @@ func misplaced(key string, k Kind) string {
 }
 
 var (
-	idForm   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,59}$`)
-	stepForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,39}$`)
-	varForm  = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,39}$`)
+	idForm      = regexp.MustCompile(`^[a-z][a-z0-9-]{0,59}$`)
+	settingForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+	stepForm    = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,39}$`)
+	varForm     = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,39}$`)
 )
 
 // reserved are names that mean something to a shell or to the console.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"text/template"
 	"time"
 
@@ -59,17 +60,51 @@ services:
 {{- range .Components}}
       {{.}}: {driver: http, url: {{q (print $.Admin "/v1/pins/" .)}}}
 {{- end}}
+    settings: # the canary's share of the traffic, queueing, budgets and whether they refuse what is over them
+{{- range .Settings}}
+      {{.Name}}: {driver: http, url: {{q (print $.Admin "/v1/settings/" .Name)}}{{with .Limits}}, {{.}}{{end}}}
+{{- end}}
     features: {driver: http, url: {{q (print .Admin "/v1/features")}}}
-    evals: {run: [{{q .Program}}, evals, --admin, {{q .Admin}}, -o, $RESULT], format: promptfoo, pass_rate: {{.PassRate}}}
+    evals: {run: [{{q .Program}}, evals, --admin, {{q .Admin}}, -o, $RESULT], candidate: [{{q .Program}}, evals, --admin, {{q .Admin}}, --candidate, -o, $RESULT], format: promptfoo, pass_rate: {{.PassRate}}}
     rehearsal: # pins of their own: moving them touches nothing that is live
       components:
 {{- range .Components}}
         {{.}}: {driver: http, url: {{q (print $.Admin "/v1/rehearsal/pins/" .)}}}
 {{- end}}
+      settings:
+{{- range .Settings}}
+        {{.Name}}: {driver: http, url: {{q (print $.Admin "/v1/rehearsal/settings/" .Name)}}{{with .Limits}}, {{.}}{{end}}}
+{{- end}}
       features: {driver: http, url: {{q (print .Admin "/v1/rehearsal/features")}}}
-      evals: {run: [{{q .Program}}, evals, --admin, {{q .Admin}}, --rehearsal, -o, $RESULT], format: promptfoo, pass_rate: {{.PassRate}}}
+      evals: {run: [{{q .Program}}, evals, --admin, {{q .Admin}}, --rehearsal, -o, $RESULT], candidate: [{{q .Program}}, evals, --admin, {{q .Admin}}, --rehearsal, --candidate, -o, $RESULT], format: promptfoo, pass_rate: {{.PassRate}}}
       reset: [{{q .Program}}, reset, --admin, {{q .Admin}}]
 `))
+
+// configSetting is a setting with what it may be, as the configuration writes it.
+type configSetting struct{ Name, Limits string }
+
+func (d *drill) configSettings() []configSetting {
+	var out []configSetting
+	for _, s := range d.control.Settings() {
+		c := configSetting{Name: s.Name}
+		switch v := s.Value.(type) {
+		case bool:
+			c.Limits = `values: ["on", "off"]`
+		case string:
+			if len(s.Words) > 0 {
+				c.Limits = "values: [" + strings.Join(s.Words, ", ") + "]"
+			}
+		case float64:
+			c.Limits = "min: 0, max: 1"
+			if s.USD {
+				// A slip of the finger must not cost ten times as much.
+				c.Limits = "min: 0, max: " + strconv.FormatFloat(5*v, 'f', -1, 64)
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}
 
 type configPrice struct {
 	Model                 string
@@ -100,7 +135,7 @@ func (d *drill) writeConfig(wallStart time.Time) error {
 		"Prometheus": d.urls.prometheus, "Loki": d.urls.loki, "Admin": d.urls.admin,
 		"GRPC": cmp.Or(d.opts.grpc, off), "HTTP": cmp.Or(d.opts.http, off), "Prices": prices, "Budget": budget,
 		"Service": sim.Service, "Namespace": sim.Namespace, "Job": sim.Job, "Environment": sim.Environment,
-		"Components": sim.Components[:], "Program": program, "PassRate": sim.EvalPassShare,
+		"Components": sim.Components[:], "Settings": d.configSettings(), "Program": program, "PassRate": sim.EvalPassShare,
 	})
 	if err != nil {
 		return fmt.Errorf("config: %w", err)

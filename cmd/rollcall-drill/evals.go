@@ -23,7 +23,7 @@ const maxEvalResult = 8 << 20
 // result format that says what passed.
 func evalsCommand() *cobra.Command {
 	var url, out string
-	var rehearsal bool
+	var rehearsal, candidate bool
 	cmd := &cobra.Command{
 		Use:   "evals",
 		Short: "Run the eval suite against what is live",
@@ -32,6 +32,9 @@ func evalsCommand() *cobra.Command {
 			path := "/v1/evals"
 			if rehearsal {
 				path = "/v1/rehearsal/evals"
+			}
+			if candidate {
+				path += "/candidate"
 			}
 			run, err := runEvals(cmd.Context(), url+path)
 			if err != nil {
@@ -59,6 +62,7 @@ func evalsCommand() *cobra.Command {
 	cmd.Flags().StringVar(&url, "admin", "", "base address of the admin API")
 	cmd.Flags().StringVarP(&out, "output", "o", "-", "file for the result; - is standard output")
 	cmd.Flags().BoolVar(&rehearsal, "rehearsal", false, "against the versions of the rehearsal target")
+	cmd.Flags().BoolVar(&candidate, "candidate", false, "against the canary")
 	_ = cmd.MarkFlagRequired("admin") // the flag exists
 	return cmd
 }

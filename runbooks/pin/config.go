@@ -27,10 +27,11 @@ const (
 	DefaultEvalsTimeout = 10 * time.Minute
 )
 
-// Target is what commands act on: the pins of one service, its features and its
-// eval suite. A service has a live target and may have one for rehearsals.
+// Target is what commands act on: the pins of one service, its settings, its
+// features and its eval suite. A service has a live target and may have one for rehearsals.
 type Target struct {
 	Components map[sources.Component]Component `yaml:"components"`
+	Settings   map[string]Setting              `yaml:"settings"`
 	Features   *Features                       `yaml:"features"`
 	Evals      *Evals                          `yaml:"evals"`
 	// Reset is a command that puts a rehearsal target back to where rehearsals begin; a live target has none.
@@ -74,10 +75,11 @@ type Features struct {
 
 // Evals says how the eval suite runs.
 type Evals struct {
-	Run      []string         `yaml:"run"`       // $RESULT is the file for the result
-	Format   string           `yaml:"format"`    // promptfoo, or exit: only the exit code counts
-	PassRate float64          `yaml:"pass_rate"` // share of cases that must pass; 1
-	Timeout  sources.Duration `yaml:"timeout"`   // wall time; 10m
+	Run       []string         `yaml:"run"`       // $RESULT is the file for the result
+	Candidate []string         `yaml:"candidate"` // the same against the version of a rollout that is on trial
+	Format    string           `yaml:"format"`    // promptfoo, or exit: only the exit code counts
+	PassRate  float64          `yaml:"pass_rate"` // share of cases that must pass; 1
+	Timeout   sources.Duration `yaml:"timeout"`   // wall time; 10m
 }
 
 // The formats of an eval result.
@@ -111,6 +113,12 @@ func (t *Target) Fill(dir string) {
 		}
 		t.Components[name] = c
 	}
+	for name, c := range t.Settings {
+		if c.Path != "" && !filepath.IsAbs(c.Path) {
+			c.Path = filepath.Join(dir, c.Path)
+		}
+		t.Settings[name] = c
+	}
 }
 
 // Validate reports what the types cannot say; at is where the target stands in
@@ -123,7 +131,10 @@ func (t *Target) Validate(at string, say func(at, format string, args ...any)) {
 			say(at, "%q is no component; there are %s", name, componentNames())
 			continue
 		}
-		c.validate(at, say)
+		c.validate(at, "VERSION", say)
+	}
+	for name, c := range t.Settings {
+		c.check(under+".settings."+name, name, say)
 	}
 	if f := t.Features; f != nil {
 		f.validate(under+".features", say)
@@ -150,8 +161,8 @@ func componentNames() string {
 
 type report = func(at, format string, args ...any)
 
-// setting is one key with whether the configuration has it.
-type setting struct {
+// keyed is one key with whether the configuration has it.
+type keyed struct {
 	key  string
 	used bool
 	// of are the drivers that know the key.
@@ -159,7 +170,7 @@ type setting struct {
 }
 
 // onlyOwn reports keys that belong to another driver.
-func onlyOwn(at, driver string, say report, all []setting) {
+func onlyOwn(at, driver string, say report, all []keyed) {
 	for _, s := range all {
 		if s.used && !slices.Contains(s.of, driver) {
 			say(at+"."+s.key, "%s.%s belongs to driver %s; this one is %s", at, s.key, strings.Join(s.of, " or "), driver)
@@ -167,36 +178,36 @@ func onlyOwn(at, driver string, say report, all []setting) {
 	}
 }
 
-func (e *Endpoint) settings() []setting {
-	return []setting{
+func (e *Endpoint) keys() []keyed {
+	return []keyed{
 		{"url", e.URL != "", []string{driverHTTP}},
 		{"headers", len(e.Headers) > 0, []string{driverHTTP}},
 	}
 }
 
-func (c *Component) validate(at string, say report) {
+func (c *Component) validate(at, variable string, say report) {
 	switch c.Driver {
 	case driverHTTP:
 	case driverExec:
 		checkWords(at, "get", c.Get, nil, nil, say)
-		checkWords(at, "set", c.Set, []string{"VERSION", "CURRENT"}, []string{"VERSION", "CURRENT"}, say)
+		checkWords(at, "set", c.Set, []string{variable, "CURRENT"}, []string{variable, "CURRENT"}, say)
 		if c.List != nil {
 			checkWords(at, "list", c.List, nil, nil, say)
 		}
 	case driverFile:
 		if c.Path == "" {
-			say(at, "%s.path is missing; name the file that holds the version", at)
+			say(at, "%s.path is missing; name the file that holds the "+strings.ToLower(variable), at)
 		}
 		switch kind := kindOf(c.Path); {
 		case kind == plainText && c.Key != "":
 			say(at+".key", "%s.key goes with a .yaml or .json file; %s is read as plain text", at, filepath.Base(c.Path))
 		case kind != plainText && c.Key == "" && c.Path != "":
-			say(at, "%s.key is missing; say where the version stands, such as key: index.version", at)
+			say(at, "%s.key is missing; say where the %s stands, such as key: index.version", at, strings.ToLower(variable))
 		case slices.Contains(strings.Split(c.Key, "."), "") && c.Key != "":
 			say(at+".key", "%s.key %q has an empty part; write it like index.version", at, c.Key)
 		}
 		if c.After != nil {
-			checkWords(at, "after", c.After, []string{"VERSION", "CURRENT"}, nil, say)
+			checkWords(at, "after", c.After, []string{variable, "CURRENT"}, nil, say)
 		}
 	case "":
 		say(at, "%s.driver is missing; it can be exec, http or file", at)
@@ -205,10 +216,10 @@ func (c *Component) validate(at string, say report) {
 		say(at+".driver", "%s.driver %q is not known; it can be exec, http or file", at, c.Driver)
 		return
 	}
-	onlyOwn(at, c.Driver, say, append(c.settings(),
-		setting{"get", c.Get != nil, []string{driverExec}}, setting{"set", c.Set != nil, []string{driverExec}},
-		setting{"list", c.List != nil, []string{driverExec}}, setting{"path", c.Path != "", []string{driverFile}},
-		setting{"key", c.Key != "", []string{driverFile}}, setting{"after", c.After != nil, []string{driverFile}},
+	onlyOwn(at, c.Driver, say, append(c.keys(),
+		keyed{"get", c.Get != nil, []string{driverExec}}, keyed{"set", c.Set != nil, []string{driverExec}},
+		keyed{"list", c.List != nil, []string{driverExec}}, keyed{"path", c.Path != "", []string{driverFile}},
+		keyed{"key", c.Key != "", []string{driverFile}}, keyed{"after", c.After != nil, []string{driverFile}},
 	))
 }
 
@@ -226,8 +237,8 @@ func (f *Features) validate(at string, say report) {
 		say(at+".driver", "%s.driver %q is not known; it can be exec or http", at, f.Driver)
 		return
 	}
-	onlyOwn(at, f.Driver, say, append(f.settings(), setting{"list", f.List != nil, []string{driverExec}},
-		setting{"on", f.On != nil, []string{driverExec}}, setting{"off", f.Off != nil, []string{driverExec}}))
+	onlyOwn(at, f.Driver, say, append(f.keys(), keyed{"list", f.List != nil, []string{driverExec}},
+		keyed{"on", f.On != nil, []string{driverExec}}, keyed{"off", f.Off != nil, []string{driverExec}}))
 }
 
 func (e *Evals) validate(at string, say report) {
@@ -241,6 +252,9 @@ func (e *Evals) validate(at string, say report) {
 		return
 	}
 	checkWords(at, "run", e.Run, []string{"RESULT"}, need, say)
+	if e.Candidate != nil {
+		checkWords(at, "candidate", e.Candidate, []string{"RESULT"}, need, say)
+	}
 	if !(e.PassRate >= 0 && e.PassRate <= 1) {
 		say(at+".pass_rate", "%s.pass_rate %g is no share; write 0.95 for 95%% of the cases", at, e.PassRate)
 	}
@@ -274,7 +288,8 @@ func checkWords(at, key string, argv, may, must []string, say report) {
 
 var whyNeeded = map[string]string{
 	"VERSION": "the command must be told what to set",
-	"CURRENT": "the command must move the version only while it is $CURRENT (a small script around it can compare)",
+	"VALUE":   "the command must be told what to set",
+	"CURRENT": "the command must move it only while it is $CURRENT (a small script around it can compare)",
 	"NAME":    "the command must be told which feature",
 	"RESULT":  "the command must write its result there; or set format: exit",
 }

@@ -36,17 +36,24 @@ type EvalsRun struct {
 	SHA256    string            `json:"sha256,omitempty"`   // of the result file, hex
 	Versions  map[string]string `json:"versions,omitempty"` // the pins before the run, by component
 	Why       string            `json:"why"`
+	Candidate bool              `json:"candidate,omitempty"` // of a rollout; else what is live
 	Rehearsal bool              `json:"rehearsal,omitempty"`
 	Step      string            `json:"step,omitempty"`
 }
 
-// RunEvals runs the suite. Its output goes to out as harmless lines. keep, when
+// RunEvals runs the suite against what is live, or against the candidate of a rollout. Its output goes to out as harmless lines. keep, when
 // set, is where the result file is written; else it is read, hashed and removed.
 // A suite that fails is no error; one that gives no result is.
-func (s *Set) RunEvals(ctx context.Context, out io.Writer, keep string) (EvalsRun, error) {
+func (s *Set) RunEvals(ctx context.Context, out io.Writer, keep string, candidate bool) (EvalsRun, error) {
 	e := s.evals
 	if e == nil {
 		return EvalsRun{}, fmt.Errorf("the eval suite of %s is %w; add evals: {run: [...]} to the service in the configuration", s.Service, ErrUnknown)
+	}
+	argv := e.Run
+	if candidate {
+		if argv = e.Candidate; argv == nil {
+			return EvalsRun{}, fmt.Errorf("how to evaluate a candidate of %s is %w; add %s.evals.candidate: [...] to the configuration", s.Service, ErrUnknown, s.where())
+		}
 	}
 	path := keep
 	if path == "" {
@@ -63,7 +70,7 @@ func (s *Set) RunEvals(ctx context.Context, out io.Writer, keep string) (EvalsRu
 			return EvalsRun{}, fmt.Errorf("the old result %s cannot be replaced: %s", text(keep), text(pathReason(err)))
 		}
 	}
-	run := EvalsRun{Needed: e.passRate(), Rehearsal: s.Rehearsal, Step: s.guard.Step, Versions: map[string]string{}}
+	run := EvalsRun{Needed: e.passRate(), Candidate: candidate, Rehearsal: s.Rehearsal, Step: s.guard.Step, Versions: map[string]string{}}
 	for _, p := range s.All(ctx) {
 		if p.Err == nil {
 			run.Versions[string(p.Component)] = p.Version
@@ -71,7 +78,7 @@ func (s *Set) RunEvals(ctx context.Context, out io.Writer, keep string) (EvalsRu
 	}
 	lines := &lineWriter{w: out}
 	c := command{dir: s.dir, timeout: e.Timeout.Or(DefaultEvalsTimeout)}
-	err := c.run(ctx, fillWords(e.Run, "RESULT", path), lines, lines)
+	err := c.run(ctx, fillWords(argv, "RESULT", path), lines, lines)
 	lines.flush()
 	err = run.judge(e, path, err)
 	draft := journal.Draft{Kind: journal.EvalsRun, Data: run}

@@ -50,7 +50,7 @@ func TestTheResultFileDecidesWhetherEvalsPass(t *testing.T) {
 				live.Evals.Timeout.UnmarshalText([]byte("500ms"))
 			}
 			b := &book{}
-			run, err := open(t, live, b, Guard{}).RunEvals(t.Context(), &bytes.Buffer{}, "")
+			run, err := open(t, live, b, Guard{}).RunEvals(t.Context(), &bytes.Buffer{}, "", false)
 			oneLine(t, err)
 			why := run.Why
 			if err != nil {
@@ -74,7 +74,7 @@ func TestTheResultOfEvalsIsHashedAndMayBeKept(t *testing.T) {
 	}
 	live := Target{Evals: &Evals{Run: []string{"sh", "-c", `printf 'half a line'; printf ' \033[2J and more\n'; printf '%s' '` + body + `' > "$0"; ls -d "$0" >&2`, "$RESULT"}}}
 	var out bytes.Buffer
-	run, err := open(t, live, &book{}, Guard{}).RunEvals(t.Context(), &out, keep)
+	run, err := open(t, live, &book{}, Guard{}).RunEvals(t.Context(), &out, keep, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestTheResultOfEvalsIsHashedAndMayBeKept(t *testing.T) {
 	}
 	// What is left from an earlier run is no result of this one.
 	live.Evals.Run = []string{"true", "$RESULT"}
-	if _, err := open(t, live, &book{}, Guard{}).RunEvals(t.Context(), &out, keep); err == nil {
+	if _, err := open(t, live, &book{}, Guard{}).RunEvals(t.Context(), &out, keep, false); err == nil {
 		t.Error("an old result was taken for a new one")
 	}
 }

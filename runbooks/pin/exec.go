@@ -10,7 +10,7 @@ import (
 
 // execDriver asks commands.
 type execDriver struct {
-	what           string
+	subject
 	get, set, list []string
 	command
 	patience time.Duration
@@ -25,7 +25,7 @@ func (d *execDriver) Get(ctx context.Context) (string, error) {
 	line, _, _ := strings.Cut(strings.TrimLeft(out, "\r\n"), "\n")
 	line = strings.TrimSpace(line)
 	if err := checkName(line); err != nil {
-		return "", fmt.Errorf("%s cannot be read: the version that %s printed %w (%w)", d.what, text(d.get[0]), err, ErrUnreachable)
+		return "", fmt.Errorf("%s cannot be read: the %s that %s printed %w (%w)", d.what, d.noun, text(d.get[0]), err, ErrUnreachable)
 	}
 	return line, nil
 }
@@ -36,26 +36,27 @@ func (d *execDriver) Set(ctx context.Context, version, current string) error {
 	switch {
 	case err != nil:
 		return err
-	case now != current:
+	case !d.same(now, current):
 		return &NotCurrent{What: d.what, Expected: current, Now: now}
-	case version == current:
+	case d.same(version, now):
 		return nil
 	}
-	_, err = d.output(ctx, fillWords(d.set, "VERSION", version, "CURRENT", current))
+	current = now // in its own words: the command may compare letter by letter
+	_, err = d.output(ctx, fillWords(d.set, d.variable(), version, "CURRENT", current))
 	var f *failure
 	if !errors.As(err, &f) {
-		return settle(ctx, d.patience, d.what, version, current, d.Get)
+		return settle(ctx, d.patience, &d.subject, version, current, d.Get)
 	}
 	if !f.started {
 		return fmt.Errorf("%s was not moved: %w", d.what, f)
 	}
 	if f.exit < 0 {
-		return doubt(ctx, d.what, version, f.Error(), d.Get)
+		return doubt(ctx, &d.subject, version, f.Error(), d.Get)
 	}
 	switch now, err := d.Get(ctx); {
-	case err != nil, now == version:
-		return doubt(ctx, d.what, version, f.Error(), func(context.Context) (string, error) { return now, err })
-	case now != current:
+	case err != nil, d.same(now, version):
+		return doubt(ctx, &d.subject, version, f.Error(), func(context.Context) (string, error) { return now, err })
+	case !d.same(now, current):
 		return fmt.Errorf("%w (%w)", &NotCurrent{What: d.what, Expected: current, Now: now}, f)
 	}
 	return fmt.Errorf("%s was not moved, %s is still live: %w", d.what, current, f)

@@ -40,7 +40,7 @@ trap 'rmdir "` + dir + `/lock"' EXIT
 echo "$1" > "` + file + `.new" && mv "` + file + `.new" "` + file + `"`
 	}
 	return &execDriver{
-		what: "model", get: []string{get}, set: []string{script(t, dir, "set", set), "$VERSION", "$CURRENT"},
+		subject: versionOf("model"), get: []string{get}, set: []string{script(t, dir, "set", set), "$VERSION", "$CURRENT"},
 		command: command{dir: dir, timeout: 30 * time.Second}, patience: 100 * time.Millisecond,
 	}, file
 }
@@ -186,7 +186,7 @@ func TestOneLineSaysWhatIsWrongWithACommand(t *testing.T) {
 		{"it reads its input", []string{"sh", "-c", "cat; echo v1"}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			d := &execDriver{what: "model", get: tc.argv, command: command{timeout: 30 * time.Second}}
+			d := &execDriver{subject: versionOf("model"), get: tc.argv, command: command{timeout: 30 * time.Second}}
 			v, err := d.Get(t.Context())
 			if tc.says == "" {
 				if v != "v1" || err != nil {
@@ -200,7 +200,7 @@ func TestOneLineSaysWhatIsWrongWithACommand(t *testing.T) {
 }
 
 func TestTheVersionsOfACommandAreListed(t *testing.T) {
-	d := &execDriver{what: "model", get: []string{"echo", "v14"}, command: command{timeout: 30 * time.Second}}
+	d := &execDriver{subject: versionOf("model"), get: []string{"echo", "v14"}, command: command{timeout: 30 * time.Second}}
 	_, err := d.List(t.Context())
 	is(t, err, ErrUnknown)
 	d.list = []string{"printf", `v12\tgood  first\nv13 good\n\n---\nv13b goodish note\n`}

@@ -21,7 +21,7 @@ const (
 
 // fileDriver keeps the version in a file that the service reads.
 type fileDriver struct {
-	what  string
+	subject
 	path  string
 	key   string
 	after []string
@@ -76,7 +76,7 @@ func (d *fileDriver) open() (*pinFile, error) {
 		return nil, err
 	}
 	if err := checkName(out.at.value); err != nil {
-		return nil, fmt.Errorf("the version there %w", err)
+		return nil, fmt.Errorf("the %s there %w", d.noun, err)
 	}
 	return out, nil
 }
@@ -111,9 +111,9 @@ func (d *fileDriver) Set(ctx context.Context, version, current string) error {
 	if d.after == nil {
 		return nil
 	}
-	if _, err := d.output(ctx, fillWords(d.after, "VERSION", version, "CURRENT", current)); err != nil {
-		return fmt.Errorf("%s says %s now, but whether the service reads it is open (%w): %w; run the after command by hand, or again with: rollcall pin set %s %s --if-current %s",
-			text(filepath.Base(d.path)), version, ErrUncertain, err, d.what, version, version)
+	if _, err := d.output(ctx, fillWords(d.after, d.variable(), version, "CURRENT", current)); err != nil {
+		return fmt.Errorf("%s says %s now, but whether the service reads it is open (%w): %w; run the after command by hand, or again with: %s %s %s --if-current %s",
+			text(filepath.Base(d.path)), version, ErrUncertain, err, d.move, d.what, version, version)
 	}
 	return nil
 }
@@ -132,15 +132,15 @@ func (d *fileDriver) write(ctx context.Context, version, current string) error {
 	switch {
 	case err != nil:
 		return err
-	case f.at.value != current:
+	case !d.same(f.at.value, current):
 		return &NotCurrent{What: d.what, Expected: current, Now: f.at.value}
-	case version == current:
+	case d.same(version, f.at.value):
 		return nil // the after command may still be wanted
 	}
 	changed, err := f.at.replace(f.text, version)
 	if err == nil {
 		var again place
-		if again, err = find(kindOf(d.path), changed, d.key); err == nil && again.value != version {
+		if again, err = find(kindOf(d.path), changed, d.key); err == nil && !d.same(again.value, version) {
 			err = fmt.Errorf("%s would be read back as %s", version, text(again.value))
 		}
 	}
@@ -150,7 +150,7 @@ func (d *fileDriver) write(ctx context.Context, version, current string) error {
 	if err := f.swap(changed, d.renaming); err != nil {
 		if errors.Is(err, errChanged) {
 			now, rerr := d.Get(ctx)
-			if rerr == nil && now != current {
+			if rerr == nil && !d.same(now, current) {
 				return &NotCurrent{What: d.what, Expected: current, Now: now}
 			}
 			return fmt.Errorf("%s was not moved: %s was written meanwhile, %w; try again", d.what, text(d.path), ErrMoved)

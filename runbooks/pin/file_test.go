@@ -18,7 +18,7 @@ func fileDriverOn(t *testing.T, name, content, key string) *fileDriver {
 	if err := os.WriteFile(path, []byte(content), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	return &fileDriver{what: "index", path: path, key: key, command: command{dir: filepath.Dir(path), timeout: 30 * time.Second}}
+	return &fileDriver{subject: versionOf("index"), path: path, key: key, command: command{dir: filepath.Dir(path), timeout: 30 * time.Second}}
 }
 
 func content(t *testing.T, path string) string {
@@ -100,7 +100,7 @@ func TestOneLineSaysWhatIsWrongWithAFile(t *testing.T) {
 		})
 	}
 	t.Run("not there", func(t *testing.T) {
-		d := &fileDriver{what: "index", path: filepath.Join(t.TempDir(), "none")}
+		d := &fileDriver{subject: versionOf("index"), path: filepath.Join(t.TempDir(), "none")}
 		_, err := d.Get(t.Context())
 		is(t, err, ErrUnreachable, "no such file or directory")
 		is(t, d.Set(t.Context(), "b", "a"), ErrUnreachable)
@@ -110,7 +110,7 @@ func TestOneLineSaysWhatIsWrongWithAFile(t *testing.T) {
 		if err := syscall.Mkfifo(path, 0o600); err != nil {
 			t.Skip(err)
 		}
-		_, err := (&fileDriver{what: "index", path: path}).Get(t.Context())
+		_, err := (&fileDriver{subject: versionOf("index"), path: path}).Get(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "not a regular file") {
 			t.Errorf("got %v", err)
 		}
@@ -192,7 +192,7 @@ const crashOn = "PIN_TEST_CRASH"
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(crashOn); path != "" {
-		d := &fileDriver{what: "index", path: path, key: "v", command: command{timeout: time.Minute}, renaming: func() {
+		d := &fileDriver{subject: versionOf("index"), path: path, key: "v", command: command{timeout: time.Minute}, renaming: func() {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
 		}}

@@ -2,6 +2,8 @@ package pin
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"rollcall/runbooks"
 	"rollcall/sources"
@@ -16,7 +18,8 @@ type Guard struct {
 	Incident    string
 	Service     string
 	Environment string
-	Component   sources.Component // the only one that may be moved; empty: any
+	Component   sources.Component // the only one that a run may move
+	Settings    []string          // the only ones that a run may set
 	Effect      runbooks.Effect
 	ReadOnly    bool
 	Rehearsal   bool
@@ -29,7 +32,7 @@ func GuardFrom(env func(string) (string, bool)) Guard {
 	return Guard{
 		Run: get(runbooks.EnvRun), Step: get(runbooks.EnvStep), Incident: get(runbooks.EnvIncident),
 		Service: get(runbooks.EnvService), Environment: get(runbooks.EnvEnvironment),
-		Component: sources.Component(get(runbooks.EnvComponent)), Effect: runbooks.Effect(get(runbooks.EnvEffect)),
+		Component: sources.Component(get(runbooks.EnvComponent)), Settings: strings.Fields(get(runbooks.EnvSettings)), Effect: runbooks.Effect(get(runbooks.EnvEffect)),
 		ReadOnly: on(runbooks.EnvReadOnly), Rehearsal: on(runbooks.EnvRehearsal),
 	}
 }
@@ -51,8 +54,34 @@ func (g Guard) Change(what string) error {
 
 // Move tells whether a component's version may be changed.
 func (g Guard) Move(c sources.Component) error {
-	if g.Component != "" && g.Component != c {
-		return fmt.Errorf("moving %s is %w: this run may move %s and nothing else; use the runbook for %s", c, ErrForbidden, g.Component, c)
+	if err := g.Change("moving " + string(c)); err != nil {
+		return err
 	}
-	return g.Change("moving " + string(c))
+	if (g.Component != "" || g.Run != "") && g.Component != c {
+		return fmt.Errorf("moving %s is %w: this run may move %s and nothing else; use the runbook for %s", c, ErrForbidden, g.may(), c)
+	}
+	return nil
+}
+
+// Adjust tells whether a setting may be changed.
+func (g Guard) Adjust(setting string) error {
+	if err := g.Change("setting " + setting); err != nil {
+		return err
+	}
+	if (len(g.Settings) > 0 || g.Run != "") && !slices.Contains(g.Settings, setting) {
+		return fmt.Errorf("setting %s is %w: this run may move %s and nothing else; use a runbook with settings: [%s]", setting, ErrForbidden, g.may(), setting)
+	}
+	return nil
+}
+
+// may says what a run may move.
+func (g Guard) may() string {
+	all := slices.Clone(g.Settings)
+	if g.Component != "" {
+		all = slices.Insert(all, 0, string(g.Component))
+	}
+	if len(all) == 0 {
+		return "features"
+	}
+	return strings.Join(all, ", ")
 }

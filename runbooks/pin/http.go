@@ -24,7 +24,7 @@ const maxBody = 1 << 20
 
 // endpoint speaks JSON with one HTTP address.
 type endpoint struct {
-	what    string // what it holds, for messages
+	holds   string // for messages
 	url     string
 	where   string // the URL as it may be shown
 	client  *http.Client
@@ -45,7 +45,7 @@ func newEndpoint(what string, cfg Endpoint, timeout time.Duration) (*endpoint, e
 		return nil, fmt.Errorf("%s: http: %w; check the file names there", what, err)
 	}
 	return &endpoint{
-		what: what, url: strings.TrimSuffix(cfg.URL, "/"), where: redact.SanitizeLine(u.Redacted(), 200),
+		holds: what, url: strings.TrimSuffix(cfg.URL, "/"), where: redact.SanitizeLine(u.Redacted(), 200),
 		client: client, headers: cfg.Headers, timeout: timeout,
 	}, nil
 }
@@ -140,16 +140,16 @@ func (e *endpoint) read(ctx context.Context, address string, into any) (etag str
 	a, _, err := e.exchange(ctx, http.MethodGet, address, nil, "")
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("%s cannot be read from %s: %s (%w)", e.what, e.where, reason(err, e.timeout), ErrUnreachable)
+		return "", fmt.Errorf("%s cannot be read from %s: %s (%w)", e.holds, e.where, reason(err, e.timeout), ErrUnreachable)
 	case a.status == http.StatusNotFound || a.status == http.StatusGone:
-		return "", fmt.Errorf("%s is %w at %s (%s); check its url", e.what, ErrUnknown, e.where, a.complaint())
+		return "", fmt.Errorf("%s is %w at %s (%s); check its url", e.holds, ErrUnknown, e.where, a.complaint())
 	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
-		return "", fmt.Errorf("%s may not be read from %s (%s); check the http section of its driver", e.what, e.where, a.complaint())
+		return "", fmt.Errorf("%s may not be read from %s (%s); check the http section of its driver", e.holds, e.where, a.complaint())
 	case a.status != http.StatusOK:
-		return "", fmt.Errorf("%s cannot be read from %s: %s (%w)", e.what, e.where, a.complaint(), ErrUnreachable)
+		return "", fmt.Errorf("%s cannot be read from %s: %s (%w)", e.holds, e.where, a.complaint(), ErrUnreachable)
 	}
 	if err := json.Unmarshal(a.body, into); err != nil {
-		return "", fmt.Errorf("%s cannot be read from %s: the answer is %s (%w)", e.what, e.where, notJSON(err), ErrUnreachable)
+		return "", fmt.Errorf("%s cannot be read from %s: the answer is %s (%w)", e.holds, e.where, notJSON(err), ErrUnreachable)
 	}
 	return a.etag, nil
 }
@@ -173,46 +173,56 @@ func (e *endpoint) close() { e.client.CloseIdleConnections() }
 // moves it while If-Match still fits, URL/versions lists.
 type httpDriver struct {
 	*endpoint
+	subject
 	patience time.Duration
 }
 
-func (d *httpDriver) get(ctx context.Context) (version, etag string, err error) {
-	var in struct {
-		Version string `json:"version"`
-	}
-	if etag, err = d.read(ctx, d.url, &in); err != nil {
-		return "", "", err
-	}
-	if err := checkName(in.Version); err != nil {
-		return "", "", fmt.Errorf("%s cannot be read from %s: its version %w (%w)", d.what, d.where, err, ErrUnreachable)
-	}
-	return in.Version, etag, nil
+// seen is what an endpoint said when it was asked.
+type seen struct {
+	text string
+	raw  json.RawMessage // as it stood there: what is written back has the same type
+	etag string
 }
 
-// Get returns the live version.
+func (d *httpDriver) get(ctx context.Context) (s seen, err error) {
+	var in map[string]json.RawMessage
+	if s.etag, err = d.read(ctx, d.url, &in); err != nil {
+		return seen{}, err
+	}
+	s.raw = in[d.noun]
+	if s.text, err = scalar(s.raw, d.typed); err == nil {
+		err = checkName(s.text)
+	}
+	if err != nil {
+		return seen{}, fmt.Errorf("%s cannot be read from %s: its %s %w (%w)", d.what, d.where, d.noun, err, ErrUnreachable)
+	}
+	return s, nil
+}
+
+// Get returns what is live.
 func (d *httpDriver) Get(ctx context.Context) (string, error) {
-	v, _, err := d.get(ctx)
-	return v, err
+	s, err := d.get(ctx)
+	return s.text, err
 }
 
 // Set moves the version if the revision is still the one at which current was live.
 func (d *httpDriver) Set(ctx context.Context, version, current string) error {
-	now, etag, err := d.get(ctx)
+	now, err := d.get(ctx)
 	switch {
 	case err != nil:
 		return err
-	case now != current:
-		return &NotCurrent{What: d.what, Expected: current, Now: now}
-	case version == current:
+	case !d.same(now.text, current):
+		return &NotCurrent{What: d.what, Expected: current, Now: now.text}
+	case d.same(version, now.text):
 		return nil
-	case etag == "":
+	case now.etag == "":
 		return fmt.Errorf("%s was not moved: %s gives no ETag, so nobody could tell whether somebody else moves it meanwhile; "+
 			"make it answer one, or use an exec driver", d.what, d.where)
 	}
-	a, sent, err := d.exchange(ctx, http.MethodPut, d.url, map[string]string{"version": version}, etag)
+	a, sent, err := d.exchange(ctx, http.MethodPut, d.url, map[string]any{d.noun: typedAs(now.raw, version)}, now.etag)
 	switch {
 	case a.status/100 == 2:
-		return settle(ctx, d.patience, d.what, version, current, d.Get) // however the rest of the answer ended
+		return settle(ctx, d.patience, &d.subject, version, current, d.Get) // however the rest of the answer ended
 	case err != nil && !sent:
 		return fmt.Errorf("%s was not moved: %s: %s (%w)", d.what, d.where, reason(err, d.timeout), ErrUnreachable)
 	case err != nil && a.status == 0 || a.status/100 == 5:
@@ -220,13 +230,13 @@ func (d *httpDriver) Set(ctx context.Context, version, current string) error {
 		if a.status == 0 {
 			why = reason(err, d.timeout)
 		}
-		return doubt(ctx, d.what, version, d.where+": "+why, d.Get)
+		return doubt(ctx, &d.subject, version, d.where+": "+why, d.Get)
 	}
 	switch a.status {
 	case http.StatusPreconditionFailed, http.StatusConflict:
 		return d.refused(ctx, current, a)
 	case http.StatusNotFound, http.StatusUnprocessableEntity:
-		return fmt.Errorf("%s was not moved to %s: %w there (%s); see rollcall pin list %s", d.what, version, ErrUnknown, a.complaint(), d.what)
+		return fmt.Errorf("%s was not moved to %s: %w there (%s); see %s", d.what, version, ErrUnknown, a.complaint(), d.know)
 	}
 	return fmt.Errorf("%s was not moved to %s: %s answered %s", d.what, version, d.where, a.complaint())
 }
@@ -237,7 +247,7 @@ func (d *httpDriver) refused(ctx context.Context, current string, a answer) erro
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s was not moved, %w: %s; what is live now cannot be read: %s", d.what, ErrMoved, a.complaint(), text(err.Error()))
-	case now == current:
+	case d.same(now, current):
 		return fmt.Errorf("%s was not moved: it changed and is %s again, so %w (%s); try again once they are done", d.what, now, ErrMoved, a.complaint())
 	}
 	return &NotCurrent{What: d.what, Expected: current, Now: now}

@@ -86,7 +86,7 @@ func dial(t *testing.T, url string, timeout time.Duration) *httpDriver {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.close)
-	return &httpDriver{e, 100 * time.Millisecond}
+	return &httpDriver{e, versionOf("prompt"), 100 * time.Millisecond}
 }
 
 // oneLine checks what every error must be: one harmless line.
@@ -300,9 +300,9 @@ func TestOneLineSaysWhatIsWrongWithAnEndpoint(t *testing.T) {
 		{"a web page", text("<html>"), ErrUnreachable, "the answer is no JSON"},
 		{"nothing", text(""), ErrUnreachable, "the answer is no JSON"},
 		{"half an object", text(`{"version": "v1`), ErrUnreachable, "the answer is no JSON"},
-		{"a number", text(`{"version": 14}`), ErrUnreachable, "of another shape, version is a number"},
+		{"a number", text(`{"version": 14}`), ErrUnreachable, "its version is no text"},
 		{"a list", text(`[]`), ErrUnreachable, "of another shape, it is a array"},
-		{"no version", text(`{"name": "v14"}`), ErrUnreachable, "its version is empty"},
+		{"no version", text(`{"name": "v14"}`), ErrUnreachable, "its version is missing"},
 		{"a version that drives the terminal", text(`{"version":"\u001b]0;pwned\u0007"}`), ErrUnreachable, "holds control characters: ␛]0;pwned␇"},
 		{"a version that reads backwards", text(`{"version":"v\u202e31"}`), ErrUnreachable, "control characters: v<U+202E>31"},
 		{"an option", text(`{"version":"--force"}`), ErrUnreachable, "begins with a dash"},

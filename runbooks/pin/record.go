@@ -57,6 +57,17 @@ type PinSet struct {
 	Step      string            `json:"step,omitempty"`
 }
 
+// SettingSet is the data of setting.set entries.
+type SettingSet struct {
+	Setting   string `json:"setting"`
+	From      string `json:"from"` // the value that it had to have
+	To        string `json:"to"`
+	Result    Result `json:"result"`
+	Now       string `json:"now,omitempty"` // what it was instead, when somebody else moved it
+	Rehearsal bool   `json:"rehearsal,omitempty"`
+	Step      string `json:"step,omitempty"`
+}
+
 // GoodMarked is the data of good.marked entries.
 type GoodMarked struct {
 	Component sources.Component `json:"component"`

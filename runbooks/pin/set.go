@@ -27,7 +27,7 @@ type Options struct {
 	Note     func(string) // takes remarks, one line each; nil drops them
 }
 
-// Set is what commands act on: the pins, features and evals of one service, or
+// Set is what commands act on: the pins, settings, features and evals of one service, or
 // of its rehearsal target. It is safe for concurrent use.
 type Set struct {
 	Service     string
@@ -36,6 +36,7 @@ type Set struct {
 
 	guard    Guard
 	drivers  map[sources.Component]Driver
+	settings map[string]knob
 	features featureDriver
 	evals    *Evals
 	reset    []string
@@ -55,7 +56,7 @@ const patience = 5 * time.Second
 func Open(live Target, rehearsal *Target, o Options) (*Set, error) {
 	s := &Set{
 		Service: o.Service, Environment: o.Environment, Rehearsal: o.Guard.Rehearsal, guard: o.Guard, dir: o.Dir,
-		drivers: map[sources.Component]Driver{}, recorder: o.Recorder, reader: o.Reader, history: o.History, note: o.Note,
+		drivers: map[sources.Component]Driver{}, settings: map[string]knob{}, recorder: o.Recorder, reader: o.Reader, history: o.History, note: o.Note,
 	}
 	target := live
 	if o.Guard.Rehearsal {
@@ -65,12 +66,20 @@ func Open(live Target, rehearsal *Target, o Options) (*Set, error) {
 		target = *rehearsal
 	}
 	for name, c := range target.Components {
-		d, err := s.driver(string(name), c)
+		d, err := s.driver(versionOf(string(name)), c)
 		if err != nil {
 			s.Close()
 			return nil, err
 		}
 		s.drivers[name] = d
+	}
+	for name, c := range target.Settings {
+		d, err := s.driver(valueOf(name), c.Component)
+		if err != nil {
+			s.Close()
+			return nil, err
+		}
+		s.settings[name] = knob{d, c}
 	}
 	if f := target.Features; f != nil {
 		d, err := s.featureDriver(*f)
@@ -84,21 +93,21 @@ func Open(live Target, rehearsal *Target, o Options) (*Set, error) {
 	return s, nil
 }
 
-func (s *Set) driver(what string, c Component) (Driver, error) {
+func (s *Set) driver(of subject, c Component) (Driver, error) {
 	timeout := c.Timeout.Or(DefaultTimeout)
 	run := command{dir: s.dir, timeout: timeout}
 	switch c.Driver {
 	case driverExec:
-		return &execDriver{what: what, get: c.Get, set: c.Set, list: c.List, command: run, patience: patience}, nil
+		return &execDriver{subject: of, get: c.Get, set: c.Set, list: c.List, command: run, patience: patience}, nil
 	case driverFile:
-		return &fileDriver{what: what, path: c.Path, key: c.Key, after: c.After, command: run}, nil
+		return &fileDriver{subject: of, path: c.Path, key: c.Key, after: c.After, command: run}, nil
 	}
-	e, err := newEndpoint(what, c.Endpoint, timeout)
+	e, err := newEndpoint(of.what, c.Endpoint, timeout)
 	if err != nil {
 		return nil, err
 	}
 	s.closers = append(s.closers, e.close)
-	return &httpDriver{e, patience}, nil
+	return &httpDriver{e, of, patience}, nil
 }
 
 // Close releases connections.
@@ -126,11 +135,15 @@ func (s *Set) pin(c sources.Component) (Driver, error) {
 	if !slices.Contains(sources.Components[:], c) {
 		return nil, fmt.Errorf("component %q is %w; there are %s", text(string(c)), ErrUnknown, componentNames())
 	}
-	where := "services." + s.Service
+	return nil, fmt.Errorf("the pin of %s is %w; add %s.components.%s to the configuration", c, ErrUnknown, s.where(), c)
+}
+
+// where the target stands in the configuration.
+func (s *Set) where() string {
 	if s.Rehearsal {
-		where += ".rehearsal"
+		return "services." + s.Service + ".rehearsal"
 	}
-	return nil, fmt.Errorf("the pin of %s is %w; add %s.components.%s to the configuration", c, ErrUnknown, where, c)
+	return "services." + s.Service
 }
 
 // Get returns the live version of a component.

@@ -18,7 +18,7 @@ const (
 	maxText = 300 // bytes of a message from outside
 )
 
-// checkName tells whether s can be a version or the name of a feature: one
+// checkName tells whether s can be a version, a value or the name of a feature: one
 // visible word that no command takes for an option.
 func checkName(s string) error {
 	switch {
@@ -41,7 +41,7 @@ func text(s string) string { return redact.SanitizeLine(strings.TrimSpace(s), ma
 
 // NotCurrent says that the live version is not the expected one. It is an ErrMoved.
 type NotCurrent struct {
-	What     string // the component
+	What     string // the component or setting
 	Expected string
 	Now      string
 	// After: it was as expected for a moment, after our own move.
@@ -73,38 +73,38 @@ func reason(err error, timeout time.Duration) string {
 
 // settle reads back after a move that was said to be done, for as long as
 // patience lasts: what holds the version may take a moment to show it.
-func settle(ctx context.Context, patience time.Duration, what, version, current string, get func(context.Context) (string, error)) error {
+func settle(ctx context.Context, patience time.Duration, s *subject, version, current string, get func(context.Context) (string, error)) error {
 	end, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		now, err := get(ctx)
 		switch {
 		case err != nil:
-			return fmt.Errorf("%s was moved to %s, but it cannot be read back (%w): %w; look again with: rollcall pin get %s",
-				what, version, err, ErrUncertain, what)
-		case now == version:
+			return fmt.Errorf("%s was moved to %s, but it cannot be read back (%w): %w; look again with: %s",
+				s.what, version, err, ErrUncertain, s.look)
+		case s.same(now, version):
 			return nil
-		case now != current:
-			return &NotCurrent{What: what, Expected: version, Now: now, After: true}
+		case !s.same(now, current):
+			return &NotCurrent{What: s.what, Expected: version, Now: now, After: true}
 		}
 		t := time.NewTimer(wait)
 		select {
 		case <-end.Done():
 			t.Stop()
-			return fmt.Errorf("the move of %s to %s was accepted, but %s is still live: %w; look again with: rollcall pin get %s",
-				what, version, current, ErrUncertain, what)
+			return fmt.Errorf("the move of %s to %s was accepted, but %s is still live: %w; look again with: %s",
+				s.what, version, current, ErrUncertain, s.look)
 		case <-t.C:
 		}
 	}
 }
 
 // doubt puts a move without an answer into words, with what is live now.
-func doubt(ctx context.Context, what, version, why string, get func(context.Context) (string, error)) error {
+func doubt(ctx context.Context, s *subject, version, why string, get func(context.Context) (string, error)) error {
 	now, err := get(ctx)
 	seen := now + " is live now"
 	if err != nil {
 		seen = "what is live now cannot be read"
 	}
-	return fmt.Errorf("%s may or may not have moved to %s: %s; %s (%w); make sure with: rollcall pin get %s",
-		what, version, why, seen, ErrUncertain, what)
+	return fmt.Errorf("%s may or may not have moved to %s: %s; %s (%w); make sure with: %s",
+		s.what, version, why, seen, ErrUncertain, s.look)
 }

@@ -22,16 +22,16 @@ func (d *driver) check(i int, s *runbooks.Step) error {
 	err = d.attend(true, func(ctx context.Context) error {
 		for {
 			var samples []Sample
-			var began time.Time
+			var from time.Time
 			var taken snapshots
 			d.look(func(f *fold) {
-				samples, began, taken = f.st.Steps[i].Samples, f.st.Steps[i].Began, f.taken()
+				samples, from, taken = f.st.Steps[i].Samples, f.settling(f.st.Steps[i].Began), f.taken()
 			})
 			if status, why := decide(c, samples); status != "" {
 				ended = &StepEnded{Step: s.Name, Attempt: attempt, Status: status, Why: why, Then: ThenNext}
 				return nil
 			}
-			next, most := began.Add(c.InitialDelay), c.InitialDelay
+			next, most := from.Add(c.InitialDelay), c.InitialDelay
 			if n := len(samples); n > 0 {
 				next, most = samples[n-1].At.Add(c.Interval), c.Interval
 			}

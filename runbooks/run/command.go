@@ -39,7 +39,7 @@ func (d *driver) command(i int, s *runbooks.Step, cleared bool) error {
 	var process *recorder.Identity
 	d.look(func(f *fold) {
 		open, process = f.open, f.process
-		f0 = State{Target: f.st.Target, Component: f.st.Component}
+		f0 = State{Target: f.st.Target, Component: f.st.Component, Settings: f.st.Settings}
 	})
 	shown := oneLine(Resolve(script(s), d.exact.Vars))
 	if open {
@@ -59,7 +59,7 @@ func (d *driver) command(i int, s *runbooks.Step, cleared bool) error {
 	if err != nil {
 		return err
 	}
-	env := d.e.environ(d.id, string(f0.Component), f0.Target, d.exact.Vars, s.Name, s.Effect)
+	env := d.e.environ(d.id, moving{f0.Component, f0.Settings}, f0.Target, d.exact.Vars, s.Name, s.Effect)
 	spec := recorder.Spec{
 		Argv: []string{"/bin/sh", "-eu", "-c", script(s), s.Name}, Dir: d.exact.WorkDir, Timeout: s.Timeout, Grace: d.e.Grace,
 		Redact: d.e.Redaction, KeyFile: d.e.KeyFile,

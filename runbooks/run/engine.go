@@ -41,7 +41,8 @@ type Measured struct {
 
 // Capturer finds requests and makes entries with artifacts of them. It only reads.
 type Capturer interface {
-	Capture(ctx context.Context, c Capturing) ([]journal.Draft, error)
+	// Capture also says of how many requests these are the newest, and what is not known of that.
+	Capture(ctx context.Context, c Capturing) ([]journal.Draft, sources.Facts, error)
 }
 
 // Capturing says what a capture step wants.
@@ -50,6 +51,7 @@ type Capturing struct {
 	Target  Target
 	Bad     bool
 	Version map[sources.Component]string
+	Where   []sources.Attribute
 	Limit   int
 	Since   time.Time // service time; the run's start less an hour
 }
@@ -68,8 +70,9 @@ type Deps struct {
 	Signals  Signals
 	Capturer Capturer
 	Marker   Marker
-	// Suspect names the version that explains what is bad now, and says why.
-	Suspect func(ctx context.Context, service string, c sources.Component) (version, why string, ok bool)
+	// Suspect names the version of a component, or the value of another attribute of
+	// requests, that explains what is bad now, and says why.
+	Suspect func(ctx context.Context, service, of string) (value, why string, ok bool)
 	Clock   sources.Clock
 	// Dir holds locks, and what recorders write, in the state folder.
 	Dir string
@@ -205,7 +208,7 @@ func (e *Engine) Start(ctx context.Context, p *Plan, o Options) (State, error) {
 	}
 	host, _ := os.Hostname()
 	started := Started{
-		Runbook: rb.ID, Title: rb.Title, Hash: rb.Hash, File: rb.File, Component: rb.Component, Target: p.Target, Steps: rb.Steps, Vars: p.Vars,
+		Runbook: rb.ID, Title: rb.Title, Hash: rb.Hash, File: rb.File, Component: rb.Component, Settings: rb.Settings, Target: p.Target, Steps: rb.Steps, Vars: p.Vars,
 		Pinned: exact.hash(), MaxDuration: rb.MaxDuration, Unattended: o.Yes, PID: os.Getpid(), Host: host, Doubts: p.Doubts,
 	}
 	draft := e.draft(id, p.Target, journal.RunStarted, started)
@@ -223,7 +226,7 @@ func (e *Engine) Start(ctx context.Context, p *Plan, o Options) (State, error) {
 	for i := range entries {
 		f.apply(&entries[i])
 	}
-	return e.drive(id, f, exact, o.Yes, []*lock{own, place}), nil
+	return e.drive(id, f, exact, o.Yes, append(place, own)), nil
 }
 
 func describeVars(p *Plan) string {
@@ -259,7 +262,7 @@ func (e *Engine) Resume(ctx context.Context, id string, o Options) (State, error
 	if err != nil {
 		return State{}, err
 	}
-	place, err := e.take(placeKey(f.st.Runbook, string(f.st.Component), f.st.Target))
+	place, err := e.takeAll(placeKeys(f.st.Runbook, moving{f.st.Component, f.st.Settings}, f.st.Target))
 	if err != nil {
 		own.release()
 		return State{}, err
@@ -297,7 +300,7 @@ func (e *Engine) Resume(ctx context.Context, id string, o Options) (State, error
 		return f.state(), lost
 	}
 	e.Boundary("resumed")
-	return e.drive(id, f, exact, o.Yes, []*lock{own, place}), nil
+	return e.drive(id, f, exact, o.Yes, append(place, own)), nil
 }
 
 // load folds a run from the journal.

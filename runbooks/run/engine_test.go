@@ -711,6 +711,33 @@ func TestTheSecondStarterIsToldWhoIsAtIt(t *testing.T) {
 	})
 }
 
+func TestRunsThatSetTheSameThingExcludeEachOther(t *testing.T) {
+	bubble(t, func(t *testing.T, d *desk) {
+		moving := func(id string, component sources.Component, settings ...string) *Plan {
+			p := d.plan(book(aCheck("quality")))
+			rb := *p.Runbook
+			rb.ID, rb.Component, rb.Settings = id, component, settings
+			p.Runbook = &rb
+			return p
+		}
+		d.start(moving("outage", sources.Model, "queueing", "budget_day"), Options{})
+		other, err := New(Deps{Journal: d.journal, Signals: d.gauges, Clock: d.Clock, Dir: d.Dir, Self: d.Self, Redact: d.Redact, Actor: "bob"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		for _, p := range []*Plan{moving("backpressure", "", "canary", "queueing"), moving("rollback-model", sources.Model), moving("raise", "", "budget_day")} {
+			if _, err := other.Start(t.Context(), p, Options{}); err == nil || !strings.Contains(err.Error(), "is running RUN-1 outage on it") {
+				t.Errorf("%s started: %v", p.Runbook.ID, err)
+			}
+		}
+		// What a refused start took, it has let go of.
+		if _, err := other.Start(t.Context(), moving("stop-canary", "", "canary"), Options{}); err != nil {
+			t.Errorf("another setting is not free: %v", err)
+		}
+	})
+}
+
 func TestARunThatCannotBeRecordedDoesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, d *desk) {
 		d.gauges.set("schema_fail", 0.001)
@@ -740,14 +767,23 @@ func TestARunThatCannotBeRecordedDoesNothing(t *testing.T) {
 func TestACaptureStepKeepsWhatItFinds(t *testing.T) {
 	bubble(t, func(t *testing.T, d *desk) {
 		var asked Capturing
-		d.Capturer = capturer(func(c Capturing) ([]journal.Draft, error) {
+		d.Capturer = capturer(func(c Capturing) ([]journal.Draft, sources.Facts, error) {
 			asked = c
-			return []journal.Draft{{Kind: journal.Captured, Data: map[string]string{"request": "r1"}, Artifacts: []journal.Artifact{{Name: "request.json", Body: []byte("{}")}}}}, nil
+			kept := journal.Draft{Kind: journal.Captured, Data: map[string]string{"request": "r1"}, Artifacts: []journal.Artifact{{Name: "request.json", Body: []byte("{}")}}}
+			return []journal.Draft{kept}, sources.Facts{Shown: 1, Total: 812, Partial: "one partition is damaged"}, nil
 		})
-		rb := book(runbooks.Step{Name: "evidence", Kind: runbooks.Capture, Capture: &runbooks.CaptureOf{Bad: true, Limit: 5, Version: map[sources.Component]string{sources.Prompt: "$BAD"}}})
+		rb := book(runbooks.Step{Name: "evidence", Kind: runbooks.Capture, Capture: &runbooks.CaptureOf{
+			Bad: true, Limit: 5, Version: map[sources.Component]string{sources.Prompt: "$BAD"}, Where: map[string]string{"tenant": "$BAD", "route": "chat"},
+		}})
 		st := d.ends(d.start(d.plan(rb, "BAD", "v14"), Options{}))
 		if step(st, "evidence").Status != Passed || asked.Version[sources.Prompt] != "v14" || asked.Limit != 5 || !asked.Bad {
 			t.Errorf("%+v asked for %+v", step(st, "evidence"), asked)
+		}
+		if why := step(st, "evidence").Why; why != "1 captured, the newest of 812; not all were looked at: one partition is damaged" {
+			t.Errorf("it says %q", why)
+		}
+		if got := fmt.Sprint(asked.Where); got != "[route=chat tenant=v14]" {
+			t.Errorf("asked for requests of %s", got)
 		}
 		if !strings.Contains(d.journal.kinds(), string(journal.Captured)) {
 			t.Error("nothing was kept")
@@ -760,9 +796,11 @@ func TestACaptureStepKeepsWhatItFinds(t *testing.T) {
 	})
 }
 
-type capturer func(Capturing) ([]journal.Draft, error)
+type capturer func(Capturing) ([]journal.Draft, sources.Facts, error)
 
-func (c capturer) Capture(_ context.Context, w Capturing) ([]journal.Draft, error) { return c(w) }
+func (c capturer) Capture(_ context.Context, w Capturing) ([]journal.Draft, sources.Facts, error) {
+	return c(w)
+}
 
 func TestRehearsalsAreRememberedByTheTextThatWasRehearsed(t *testing.T) {
 	bubble(t, func(t *testing.T, d *desk) {

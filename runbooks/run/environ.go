@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"rollcall/runbooks"
+	"rollcall/sources"
 )
 
 // passed are the names that commands get from the environment of the console.
@@ -40,8 +41,14 @@ func reserved(name string) bool {
 	return slices.Contains(passed, name) || slices.Contains([]string{"IFS", "ENV", "PS1", "PS2", "PS4", "CDPATH", "MAIL", "MAILPATH", "OPTIND", "PPID", "PWD"}, name)
 }
 
+// moving is what a run may move.
+type moving struct {
+	component sources.Component
+	settings  []string
+}
+
 // environ is what a command of a run gets.
-func (e *Engine) environ(id, component string, t Target, vars []Value, step string, effect runbooks.Effect) []string {
+func (e *Engine) environ(id string, m moving, t Target, vars []Value, step string, effect runbooks.Effect) []string {
 	set := map[string]string{}
 	var order []string
 	put := func(name, value string) {
@@ -72,7 +79,7 @@ func (e *Engine) environ(id, component string, t Target, vars []Value, step stri
 	put(runbooks.EnvEffect, string(effect))
 	for name, value := range map[string]string{
 		runbooks.EnvEnvironment: t.Environment, runbooks.EnvConfig: e.ConfigPath, runbooks.EnvRun: id, runbooks.EnvStep: step,
-		runbooks.EnvComponent: component, runbooks.EnvIncident: t.Incident,
+		runbooks.EnvComponent: string(m.component), runbooks.EnvSettings: strings.Join(m.settings, " "), runbooks.EnvIncident: t.Incident,
 	} {
 		if value != "" {
 			put(name, value)

@@ -116,12 +116,28 @@ func (f *fold) started(e *journal.Entry) {
 		f.deadline = e.At.Add(d.MaxDuration)
 	}
 	f.st = State{
-		ID: e.Run, Runbook: d.Runbook, Title: d.Title, Hash: d.Hash, Component: d.Component, Target: d.Target, Vars: d.Vars,
+		ID: e.Run, Runbook: d.Runbook, Title: d.Title, Hash: d.Hash, Component: d.Component, Settings: d.Settings, Target: d.Target, Vars: d.Vars,
 		Actor: e.Actor, Began: e.At, Steps: make([]Step, len(d.Steps)),
 	}
 	for i := range d.Steps {
 		f.st.Steps[i] = Step{Step: d.Steps[i], Status: Pending}
 	}
+}
+
+// settling is when what is measured began to settle: with the last write, before which
+// values still hold the old state, or with the check itself when nothing was written.
+func (f *fold) settling(began time.Time) time.Time {
+	var last time.Time
+	for i := range f.st.Steps {
+		s := &f.st.Steps[i]
+		if s.Kind == runbooks.Command && s.Effect == runbooks.Write && s.Attempt > 0 && s.Ended.After(last) {
+			last = s.Ended
+		}
+	}
+	if last.IsZero() {
+		return began
+	}
+	return last
 }
 
 func (f *fold) intent(e *journal.Entry) {
@@ -133,7 +149,9 @@ func (f *fold) intent(e *journal.Entry) {
 	*s = Step{Step: s.Step, Status: Running, Attempt: d.Attempt, Began: e.At, By: s.By}
 	switch {
 	case s.Check != nil:
-		s.NextAt = e.At.Add(s.Check.InitialDelay)
+		if s.NextAt = f.settling(e.At).Add(s.Check.InitialDelay); s.NextAt.Before(e.At) {
+			s.NextAt = e.At
+		}
 	case s.Kind == runbooks.Wait:
 		s.NextAt = e.At.Add(s.Wait)
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -39,6 +40,21 @@ func (l *lock) release() {
 	if l != nil && l.f != nil {
 		_ = l.f.Close()
 		l.f = nil
+	}
+}
+
+// locks are several that are held together.
+type locks []*lock
+
+func (l locks) release() {
+	for _, one := range l {
+		one.release()
+	}
+}
+
+func (l locks) write(h holder) {
+	for _, one := range l {
+		one.write(h)
 	}
 }
 
@@ -73,18 +89,29 @@ func lockFile(path string) (*lock, holder, error) {
 	return &lock{f}, holder{}, nil
 }
 
-// placeKey is what only one run at a time may act on: a component of a service
-// in an environment, or the runbook itself where it moves none.
-func placeKey(runbook, component string, t Target) string {
-	kind, name := "component", component
-	if component == "" {
-		kind, name = "runbook", runbook
-	}
+// placeKeys is what only one run at a time may act on: a component and settings of
+// a service in an environment, or the runbook itself where it moves none. They are
+// in one order for everybody, so that two who take several cannot block each other.
+func placeKeys(runbook string, m moving, t Target) []string {
 	where := "live"
 	if t.Rehearsal {
 		where = "rehearsal"
 	}
-	return strings.Join([]string{t.Service, t.Environment, where, kind, name}, "\x00")
+	key := func(kind, name string) string {
+		return strings.Join([]string{t.Service, t.Environment, where, kind, name}, "\x00")
+	}
+	var keys []string
+	if m.component != "" {
+		keys = append(keys, key("component", string(m.component)))
+	}
+	for _, name := range m.settings {
+		keys = append(keys, key("setting", name))
+	}
+	if len(keys) == 0 {
+		keys = []string{key("runbook", runbook)}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
 }
 
 func (e *Engine) lockPath(kind, key string) string {
@@ -105,11 +132,25 @@ func (e *Engine) take(key string) (*lock, error) {
 	return l, err
 }
 
+// takeAll takes several locks, or none.
+func (e *Engine) takeAll(keys []string) (locks, error) {
+	var out locks
+	for _, key := range keys {
+		l, err := e.take(key)
+		if err != nil {
+			out.release()
+			return nil, err
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
 // lockPlace takes what a new run acts on. A run that nobody drives still has it:
 // a write of it may be half done.
-func (e *Engine) lockPlace(ctx context.Context, p *Plan) (*lock, error) {
-	key := placeKey(p.Runbook.ID, string(p.Runbook.Component), p.Target)
-	l, err := e.take(key)
+func (e *Engine) lockPlace(ctx context.Context, p *Plan) (locks, error) {
+	keys := placeKeys(p.Runbook.ID, moving{p.Runbook.Component, p.Runbook.Settings}, p.Target)
+	l, err := e.takeAll(keys)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +167,8 @@ func (e *Engine) lockPlace(ctx context.Context, p *Plan) (*lock, error) {
 			delete(going, en.Run)
 			continue
 		}
-		if s := decode[Started](&en); placeKey(s.Runbook, string(s.Component), s.Target) == key {
+		s := decode[Started](&en)
+		if slices.ContainsFunc(placeKeys(s.Runbook, moving{s.Component, s.Settings}, s.Target), func(k string) bool { return slices.Contains(keys, k) }) {
 			going[en.Run] = en
 		}
 	}

@@ -67,9 +67,9 @@ func (d *driver) askWhether(r *runbooks.Reconcile) (out Reconciled) {
 		return out
 	}
 	var t Target
-	var component string
-	d.look(func(f *fold) { t, component = f.st.Target, string(f.st.Component) })
-	env := d.e.environ(d.id, component, t, d.exact.Vars, "", runbooks.Read)
+	var m moving
+	d.look(func(f *fold) { t, m = f.st.Target, moving{f.st.Component, f.st.Settings} })
+	env := d.e.environ(d.id, m, t, d.exact.Vars, "", runbooks.Read)
 	var value string
 	var err error
 	for try := range reconcileTries {
@@ -84,6 +84,7 @@ func (d *driver) askWhether(r *runbooks.Reconcile) (out Reconciled) {
 		out.Error = redact.SanitizeLine(err.Error(), 300)
 		return out
 	}
+	value = firstLine(value)
 	out.Value = redact.SanitizeLine(d.e.Redact(value), 200)
 	vars := map[string]string{}
 	for _, v := range d.exact.Vars {

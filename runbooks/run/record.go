@@ -25,6 +25,7 @@ type Started struct {
 	Hash      string            `json:"hash"` // of the runbook's bytes, SHA-256 in hex
 	File      string            `json:"file,omitempty"`
 	Component sources.Component `json:"component,omitempty"`
+	Settings  []string          `json:"settings,omitempty"`
 	Target    Target            `json:"target"`
 	Steps     []runbooks.Step   `json:"steps"`
 	Vars      []Value           `json:"vars"`

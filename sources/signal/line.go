@@ -41,6 +41,7 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 				line.Change = c
 			}
 		}
+		line.Runbook = (&found{undo: undo}).offered()
 		return line.withRest(snap)
 	}
 	first := worst[0]
@@ -49,6 +50,7 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 	for _, r := range worst {
 		line.Signals = append(line.Signals, r.Signal)
 	}
+	f := found{first: first, kind: mostly(first, snap), undo: undo}
 	cause := likeliest(snap.Changes, first, svc.signal(first.Signal))
 	x := snap.Suspects
 	if x != nil && (x.Signal != first.Signal || len(x.Suspects) == 0) {
@@ -67,7 +69,7 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 		line.Change = cause
 		line.Parts = append(line.Parts, suspectText(text, proven)...)
 		if !undone {
-			line.Runbook = "rollback-" + string(cause.Component)
+			f.back = cause.Component
 		}
 		if top := line.Suspect; top != proven && !slices.Equal(top.Attributes, proven.Attributes) {
 			line.Parts = append(line.Parts, "Most of all "+top.Name()+" "+versus(top)+".")
@@ -86,7 +88,7 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 		// A version that the bad requests share is enough to go back from, seen to change or not.
 		if len(line.Suspect.Attributes) == 1 && cause == nil {
 			if c := sources.Component(line.Suspect.Attributes[0].Name); slices.Contains(sources.Components[:], c) {
-				line.Runbook = "rollback-" + string(c)
+				f.back = c
 			}
 		}
 	case cause != nil:
@@ -94,13 +96,15 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 		line.Change = cause
 		line.Parts = append(line.Parts, text)
 		if !undone {
-			line.Runbook = "rollback-" + string(cause.Component)
+			f.back = cause.Component
 		}
 	case changesKnown && beganBefore(first):
 		line.Parts = append(line.Parts, unseenStart(snap, first))
 	case changesKnown && !first.Since.IsZero():
 		line.Parts = append(line.Parts, "No change seen in the 30 minutes before.")
 	}
+	f.cause, f.suspect = line.Change, line.Suspect
+	line.Runbook = f.offered()
 	if undo != nil {
 		line.Parts = append(line.Parts, undo.Brief()...)
 	}

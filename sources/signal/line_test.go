@@ -121,7 +121,7 @@ func TestWhatBeganBeforeTheRangeIsNotSaidToHaveNoCause(t *testing.T) {
 func TestASilentChangeIsCalledSilent(t *testing.T) {
 	l := lineFor(t, []sources.Reading{bad("eval_score", sources.QualityPane, 0.6, 0.8, minutes(-10))},
 		[]sources.Change{{At: minutes(-14), Component: sources.Model, From: "m-0414", To: "m-0807", Silent: true}}, nil, true)
-	if !strings.Contains(l.Text(200), "Silent change: served model m-0414→m-0807 at 14:16.") || l.Runbook != "rollback-model" {
+	if !strings.Contains(l.Text(200), "Silent change: served model m-0414→m-0807 at 14:16.") || l.Runbook != "eval-drift" {
 		t.Errorf("line %q, runbook %q", l.Text(200), l.Runbook)
 	}
 }

@@ -17,7 +17,7 @@ import (
 func Kinds() []journal.Kind {
 	return []journal.Kind{
 		journal.AlertFiring, journal.AlertResolved, journal.AlertAcknowledged, journal.IncidentOpened, journal.IncidentUpdated, journal.IncidentClosed,
-		journal.RunStarted, journal.PinSet, journal.FeatureSet,
+		journal.RunStarted, journal.PinSet, journal.FeatureSet, journal.SettingSet,
 	}
 }
 
@@ -154,7 +154,7 @@ func (f *folder) take(e *journal.Entry) {
 		}](e); ok && !d.Target.Rehearsal {
 			f.deeds = append(f.deeds, deed{at: e.At, acts: true, takes: true})
 		}
-	case journal.PinSet, journal.FeatureSet:
+	case journal.PinSet, journal.FeatureSet, journal.SettingSet:
 		if d, ok := in[practised](e); ok && !d.Rehearsal && d.happened() {
 			f.deeds = append(f.deeds, deed{at: e.At, acts: true, takes: true})
 		}

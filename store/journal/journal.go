@@ -40,6 +40,7 @@ const (
 	PinSet            Kind = "pin.set"
 	GoodMarked        Kind = "good.marked"
 	FeatureSet        Kind = "feature.set"
+	SettingSet        Kind = "setting.set"
 	EvalsRun          Kind = "evals.run"
 	SignalsSnapped    Kind = "signals.snapped" // readings at one time, for the review's charts
 	Exported          Kind = "exported"

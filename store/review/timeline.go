@@ -196,6 +196,9 @@ func (u *Sentences) describe(e *journal.Entry) (what, group string) {
 		return join("marked", d.str("component"), d.str("version"), "as good"), ""
 	case journal.FeatureSet:
 		return join("switched feature", d.str("feature", "name"), onOff(d)), ""
+	case journal.SettingSet:
+		move := d.str("from") + "→" + d.str("to")
+		return join("set", d.str("setting"), move, brackets(d.str("result"))), ""
 	case journal.EvalsRun:
 		return evals(d), ""
 	case journal.SignalsSnapped:

@@ -170,7 +170,7 @@ func (m *maker) noticed() {
 			}
 		case journal.Noted:
 			what = "wrote a note"
-		case journal.PinSet, journal.FeatureSet:
+		case journal.PinSet, journal.FeatureSet, journal.SettingSet:
 			if !d.yes("rehearsal") {
 				what = "changed the service"
 			}

@@ -34,7 +34,7 @@ var kinds = []journal.Kind{
 	journal.IncidentOpened, journal.IncidentUpdated, journal.IncidentClosed, journal.Noted, journal.RunStarted, journal.RunIntent,
 	journal.RunProcess, journal.RunSample, journal.RunAnswer, journal.RunOutcome, journal.RunEnded, journal.AlertFiring,
 	journal.AlertResolved, journal.AlertAcknowledged, journal.AlertSilenced, journal.ChangeSeen, journal.RequestViewed, journal.QueryTyped, journal.Captured,
-	journal.PinSet, journal.GoodMarked, journal.FeatureSet, journal.EvalsRun, journal.SignalsSnapped, journal.Exported, journal.Erased,
+	journal.PinSet, journal.GoodMarked, journal.FeatureSet, journal.SettingSet, journal.EvalsRun, journal.SignalsSnapped, journal.Exported, journal.Erased,
 	journal.Purged,
 }
 

@@ -22,7 +22,7 @@ func EntryVerdict(e *journal.Entry) sources.Verdict {
 	switch e.Kind {
 	case journal.AlertFiring, journal.IncidentOpened:
 		return sources.Bad
-	case journal.ChangeSeen, journal.PinSet, journal.FeatureSet, journal.RunIntent, journal.Erased, journal.Purged:
+	case journal.ChangeSeen, journal.PinSet, journal.FeatureSet, journal.SettingSet, journal.RunIntent, journal.Erased, journal.Purged:
 		return sources.Watch
 	}
 	return sources.OK

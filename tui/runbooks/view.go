@@ -250,8 +250,8 @@ func (p *Pane) detail(c pane.Context, h int) []string {
 			}
 			say(t.Dim, "Steps: "+strings.Join(names, " "+t.Glyphs.Arrow+" "))
 			may := "It moves nothing."
-			if b.Runbook.Component != "" {
-				may = "It may move " + string(b.Runbook.Component) + " and nothing else."
+			if moves := b.Runbook.Moves(); len(moves) > 0 {
+				may = "It may move " + strings.Join(moves, ", ") + " and nothing else."
 			}
 			if b.Runbook.MaxDuration > 0 {
 				may += " At most " + widget.Span(b.Runbook.MaxDuration) + "."

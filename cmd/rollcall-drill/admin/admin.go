@@ -8,14 +8,18 @@
 //	GET  /v1/pins/{component}/versions   what it can be set to, and which was last good
 //	GET  /v1/features                    what is on
 //	PUT  /v1/features/{name}             {"enabled": false}
+//	GET  /v1/settings                    what is set, by name
+//	GET  /v1/settings/{name}             {"value": 0.1}; the ETag names its revision
+//	PUT  /v1/settings/{name}             {"value": 0}; needs If-Match
 //	GET  /v1/queueing, PUT               {"enabled": true, "max_depth": 400}
 //	GET  /v1/budgets                     US dollars by scope
 //	PUT  /v1/budgets/{scope}             {"usd": 9000, "enforce": true}
-//	GET  /v1/canary, PUT                 {"share": 0.1}; 0 ends it
+//	GET  /v1/canary, PUT                 {"share": 0.1}; 0 ends it; with "set": {"prompt": "v12"} it begins one
 //	POST /v1/evals                       runs the eval suite against what is live
+//	POST /v1/evals/candidate             the same against the canary
 //	GET  /v1/state                       everything, with scenario and service time
 //
-// Everything of pins, features and evals is there once more under /v1/rehearsal,
+// Everything of pins, settings, features and evals is there once more under /v1/rehearsal,
 // on versions that no traffic depends on, and besides
 //
 //	POST /v1/rehearsal/reset             back to where rehearsals begin
@@ -53,6 +57,7 @@ type Info struct {
 type Evaluator interface {
 	Evaluate() sim.EvalRun
 	EvaluateAs(c *sim.Control) sim.EvalRun
+	EvaluateCandidate(c *sim.Control) (sim.EvalRun, error)
 }
 
 // Controls are the two control planes: the live one, and the one to rehearse on.
@@ -61,6 +66,7 @@ type Controls struct{ Live, Rehearsal *sim.Control }
 type api struct {
 	control *sim.Control
 	evals   func() sim.EvalRun
+	trial   func() (sim.EvalRun, error)
 	info    Info
 	now     func() time.Time
 	log     *slog.Logger
@@ -68,7 +74,10 @@ type api struct {
 
 // Handler serves the admin API.
 func Handler(c Controls, e Evaluator, info Info, now func() time.Time, log *slog.Logger) http.Handler {
-	a := &api{control: c.Live, evals: e.Evaluate, info: info, now: now, log: log}
+	trial := func(c *sim.Control) func() (sim.EvalRun, error) {
+		return func() (sim.EvalRun, error) { return e.EvaluateCandidate(c) }
+	}
+	a := &api{control: c.Live, evals: e.Evaluate, trial: trial(c.Live), info: info, now: now, log: log}
 	mux := http.NewServeMux()
 	routes := map[string]map[string]http.HandlerFunc{
 		"/v1/pins":                      {"GET": a.pins},
@@ -76,15 +85,18 @@ func Handler(c Controls, e Evaluator, info Info, now func() time.Time, log *slog
 		"/v1/pins/{component}/versions": {"GET": a.versions},
 		"/v1/features":                  {"GET": a.features},
 		"/v1/features/{name}":           {"GET": a.feature, "PUT": a.setFeature},
+		"/v1/settings":                  {"GET": a.settings},
+		"/v1/settings/{name}":           {"GET": a.setting, "PUT": a.setSetting},
 		"/v1/queueing":                  {"GET": a.queueing, "PUT": a.setQueueing},
 		"/v1/budgets":                   {"GET": a.budgets},
 		"/v1/budgets/{scope}":           {"GET": a.budget, "PUT": a.setBudget},
 		"/v1/canary":                    {"GET": a.canary, "PUT": a.setCanary},
 		"/v1/evals":                     {"POST": a.runEvals},
+		"/v1/evals/candidate":           {"POST": a.runTrial},
 		"/v1/state":                     {"GET": a.state},
 	}
 	practice := &api{
-		control: c.Rehearsal, evals: func() sim.EvalRun { return e.EvaluateAs(c.Rehearsal) }, info: info, now: now, log: log.With("rehearsal", true),
+		control: c.Rehearsal, evals: func() sim.EvalRun { return e.EvaluateAs(c.Rehearsal) }, trial: trial(c.Rehearsal), info: info, now: now, log: log.With("rehearsal", true),
 	}
 	for path, methods := range map[string]map[string]http.HandlerFunc{
 		"/v1/pins":                      {"GET": practice.pins},
@@ -92,7 +104,10 @@ func Handler(c Controls, e Evaluator, info Info, now func() time.Time, log *slog
 		"/v1/pins/{component}/versions": {"GET": practice.versions},
 		"/v1/features":                  {"GET": practice.features},
 		"/v1/features/{name}":           {"GET": practice.feature, "PUT": practice.setFeature},
+		"/v1/settings":                  {"GET": practice.settings},
+		"/v1/settings/{name}":           {"GET": practice.setting, "PUT": practice.setSetting},
 		"/v1/evals":                     {"POST": practice.runEvals},
+		"/v1/evals/candidate":           {"POST": practice.runTrial},
 	} {
 		routes[strings.Replace(path, "/v1/", "/v1/rehearsal/", 1)] = methods
 	}
@@ -368,7 +383,8 @@ func (a *api) canary(w http.ResponseWriter, _ *http.Request) {
 
 func (a *api) setCanary(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		Share *float64 `json:"share"`
+		Share *float64          `json:"share"`
+		Set   map[string]string `json:"set"`
 	}
 	if !read(w, r, &in) {
 		return
@@ -377,7 +393,13 @@ func (a *api) setCanary(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusUnprocessableEntity, `"share" is missing; it is the canary's share of traffic, 0 to end it`)
 		return
 	}
-	if err := a.control.SetCanary(*in.Share); err != nil {
+	err := error(nil)
+	if len(in.Set) > 0 {
+		err = a.control.StartCanary(in.Set, *in.Share)
+	} else {
+		err = a.control.SetCanary(*in.Share)
+	}
+	if err != nil {
 		refuse(w, err)
 		return
 	}
@@ -387,6 +409,16 @@ func (a *api) setCanary(w http.ResponseWriter, r *http.Request) {
 func (a *api) runEvals(w http.ResponseWriter, _ *http.Request) {
 	run := a.evals()
 	a.log.Info("eval suite ran", "manifest", run.Manifest, "pass_rate", run.PassRate)
+	answer(w, run)
+}
+
+func (a *api) runTrial(w http.ResponseWriter, _ *http.Request) {
+	run, err := a.trial()
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	a.log.Info("eval suite ran against the canary", "manifest", run.Manifest, "pass_rate", run.PassRate)
 	answer(w, run)
 }
 

@@ -245,3 +245,43 @@ func TestARehearsalTouchesNothingThatIsLive(t *testing.T) {
 		t.Errorf("the live service was touched: %+v", p)
 	}
 }
+
+func TestASettingMovesOnlyFromTheStateThatWasSeenAndARehearsalHasItsOwn(t *testing.T) {
+	srv, control := newServer(t)
+	url := srv.URL + "/v1/settings/queueing"
+	seen := call(t, "GET", url, "")
+	if seen.status != 200 || seen.etag == "" || !strings.Contains(seen.body, `"value":true`) {
+		t.Fatalf("GET gave %+v", seen)
+	}
+	for _, c := range []struct {
+		body   string
+		header []string
+		status int
+		says   string
+	}{
+		{`{"value":false}`, nil, 428, "If-Match"},
+		{`{"value":false}`, []string{"If-Match", `"queueing-9"`}, 412, "true now"},
+		{`{"value":1}`, []string{"If-Match", seen.etag}, 422, "true or false"},
+		{`{"version":"v1"}`, []string{"If-Match", seen.etag}, 400, "version"},
+	} {
+		if got := call(t, "PUT", url, c.body, c.header...); got.status != c.status || !strings.Contains(got.body, c.says) {
+			t.Errorf("PUT %s gave %+v, want %d and %q", c.body, got, c.status, c.says)
+		}
+	}
+	if got := call(t, "PUT", url, `{"value":false}`, "If-Match", seen.etag); got.status != 200 || got.etag == seen.etag || control.State().Queueing.Enabled {
+		t.Errorf("the good PUT gave %+v", got)
+	}
+	if got := call(t, "GET", srv.URL+"/v1/settings/nothing", ""); got.status != 404 || !strings.Contains(got.body, "budget_day") {
+		t.Errorf("an unknown one gave %+v", got)
+	}
+	other := srv.URL + "/v1/rehearsal/settings/canary"
+	if got := call(t, "PUT", other, `{"value":0}`, "If-Match", call(t, "GET", other, "").etag); got.status != 200 {
+		t.Errorf("in the rehearsal: %+v", got)
+	}
+	if got := call(t, "POST", srv.URL+"/v1/rehearsal/evals/candidate", ""); got.status != 200 || !strings.Contains(got.body, `"prompt":"v14"`) {
+		t.Errorf("evals of the rehearsal's canary gave %.200s", got.body)
+	}
+	if got := call(t, "POST", srv.URL+"/v1/evals/candidate", ""); got.status != 422 || !strings.Contains(got.body, "no canary") {
+		t.Errorf("evals without a canary gave %.200s", got.body)
+	}
+}

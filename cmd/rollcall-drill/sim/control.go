@@ -103,6 +103,8 @@ type settings struct {
 	canary   Versions
 	share    float64 // of traffic that gets the canary
 	disabled map[string]bool
+	colour   string   // that has the traffic
+	idle     Versions // what the other colour runs
 	queueing Queueing
 	budgets  [len(budgetScopes)]float64
 	enforce  map[string]bool
@@ -118,7 +120,9 @@ type Control struct {
 	since    [ComponentCount]map[string]time.Time
 	proven   [ComponentCount]map[string]bool // lived long enough to be trusted
 	set      settings
-	revision int // of set
+	revision int            // of set
+	moved    map[string]int // how often each setting moved, by name
+	before   Versions       // what was live before a canary got everything
 	changes  []Change
 	ledger   ledger
 }
@@ -131,8 +135,8 @@ const (
 
 // NewControl returns the control plane as it stands when the drill starts.
 func NewControl(s *Scenario, start time.Time, now func() time.Time) *Control {
-	c := &Control{scenario: s, now: now, set: settings{
-		live: s.Live, disabled: map[string]bool{}, enforce: map[string]bool{},
+	c := &Control{scenario: s, now: now, moved: map[string]int{}, set: settings{
+		live: s.Live, idle: s.Live, colour: colours[0], disabled: map[string]bool{}, enforce: map[string]bool{},
 		queueing: Queueing{Enabled: s.Queueing != No, MaxDepth: 400}, budgets: usualBudgets,
 	}}
 	if off, ok := s.starts(); ok {
@@ -169,13 +173,19 @@ func NewControl(s *Scenario, start time.Time, now func() time.Time) *Control {
 }
 
 // NewRehearsal returns a control plane on which to rehearse: a copy that no
-// traffic depends on, with everything rolled out that the scenario is going to.
+// traffic depends on, with everything rolled out that the scenario is going to, and
+// something there to stop, to switch on and to switch back in every scenario.
 func NewRehearsal(s *Scenario, start time.Time, now func() time.Time) *Control {
 	c := NewControl(s, start, now)
 	for _, r := range s.Rollouts {
-		if r.Canary == 0 {
-			c.apply(r, start)
-		}
+		c.apply(r, start)
+	}
+	if c.set.share == 0 {
+		c.set.canary[Prompt], c.set.share = rehearsedCanary, rehearsedShare
+	}
+	c.set.queueing.Enabled = false
+	if c.set.colour == colours[0] {
+		c.set.colour = colours[1]
 	}
 	return c
 }
@@ -190,6 +200,9 @@ func (c *Control) Restart(start time.Time) {
 		fresh.pins[i].Revision = c.pins[i].Revision + 1
 	}
 	c.pins, c.since, c.proven, c.set, c.ledger = fresh.pins, fresh.since, fresh.proven, fresh.set, fresh.ledger
+	for _, name := range settingNames() {
+		c.moved[name]++
+	}
 	c.changes = nil
 	c.revision++
 }
@@ -248,6 +261,7 @@ func (c *Control) move(i int, version string, at time.Time, actor string) {
 // note records a change that was just made; the caller holds the lock.
 func (c *Control) note(ch Change) {
 	c.revision++
+	c.moved[settingOf(ch.What)]++
 	c.changes = append(c.changes, ch)
 	c.judge(ch)
 }
@@ -261,9 +275,17 @@ func (c *Control) apply(r Rollout, at time.Time) {
 		c.note(Change{at, StageCanary, "", fmt.Sprintf("%s at %g%%", r.Set.describe(), 100*r.Canary), actorDeploy})
 		return
 	}
-	for i, v := range r.Set {
+	if r.Colour != "" {
+		c.switchTo(r.Colour, c.set.live.over(r.Set), at, actorDeploy)
+		return
+	}
+	c.moveAll(r.Set, at, actorDeploy)
+}
+
+func (c *Control) moveAll(to Versions, at time.Time, actor string) {
+	for i, v := range to {
 		if v != "" {
-			c.move(i, v, at, actorDeploy)
+			c.move(i, v, at, actor)
 		}
 	}
 }
@@ -345,6 +367,9 @@ func (c *Control) State() State {
 	for _, f := range features {
 		s.Features[f] = !c.set.disabled[f]
 	}
+	for _, name := range tenantNames() {
+		s.Features[tenantFeature+name] = true
+	}
 	for f, off := range c.set.disabled {
 		if off {
 			s.Features[f] = false
@@ -388,25 +413,33 @@ func (c *Control) SetQueueing(q Queueing) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.setQueueing(q)
+	return nil
+}
+
+func (c *Control) setQueueing(q Queueing) {
 	if q != c.set.queueing {
 		was := c.set.queueing
 		c.set.queueing = q
 		c.note(Change{c.now(), "queueing", was.String(), q.String(), actorAdmin})
 	}
-	return nil
 }
 
 // SetBudget sets one budget in US dollars and whether requests over it are refused.
 func (c *Control) SetBudget(scope string, usd float64, enforce bool) error {
-	i := budgetIndex(scope)
-	switch {
-	case i < 0:
+	if budgetIndex(scope) < 0 {
 		return fmt.Errorf("%w budget %q; there are %s", ErrUnknown, scope, strings.Join(budgetScopes[:], ", "))
-	case !(usd >= 0 && usd <= 1e9):
-		return fmt.Errorf("%w: a budget of %g USD; it is from 0 to 1e9", ErrRejected, usd)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.setBudget(scope, usd, enforce)
+}
+
+func (c *Control) setBudget(scope string, usd float64, enforce bool) error {
+	if !(usd >= 0 && usd <= 1e9) {
+		return fmt.Errorf("%w: a budget of %g USD; it is from 0 to 1e9", ErrRejected, usd)
+	}
+	i := budgetIndex(scope)
 	was := budgetWords(c.set.budgets[i], c.set.enforce[scope])
 	c.set.enforce = maps.Clone(c.set.enforce)
 	c.set.budgets[i] = usd
@@ -425,22 +458,70 @@ func (c *Control) leave(left, spent map[string]float64) {
 		c.set.budgets[budgetIndex(scope)] = math.Ceil(spent[scope] + usd)
 		c.ledger.budgets = c.set.budgets
 		c.revision++
+		c.moved[budgetSetting+scope]++
 	}
 }
 
-// SetCanary sets the share of traffic that the canary gets; 0 ends it.
+// StartCanary gives a share of the traffic to a canary with these versions.
+func (c *Control) StartCanary(versions map[string]string, share float64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var canary Versions
+	for name, v := range versions {
+		i, err := component(name)
+		if err != nil {
+			return err
+		}
+		if c.scenario.version(i, v) == nil {
+			return fmt.Errorf("%w: %s has no version %q; known are %s", ErrVersion, name, v, strings.Join(c.scenario.names(i), ", "))
+		}
+		canary[i] = v
+	}
+	if c.set.share > 0 {
+		return fmt.Errorf("%w: a canary has %g%% of the traffic; end it first", ErrRejected, 100*c.set.share)
+	}
+	was := c.set.canary
+	c.set.canary = canary
+	if err := c.setCanary(share); err != nil {
+		c.set.canary = was
+		return err
+	}
+	return nil
+}
+
+// SetCanary sets the share of traffic that the canary gets; 0 ends it, and 1 makes
+// its versions the live ones.
 func (c *Control) SetCanary(share float64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.setCanary(share)
+}
+
+func (c *Control) setCanary(share float64) error {
 	switch {
 	case c.set.canary == Versions{}:
 		return fmt.Errorf("%w: there is no canary to give traffic to", ErrRejected)
-	case !(share >= 0 && share < 1):
-		return fmt.Errorf("%w: a share of %g; it is from 0 to below 1", ErrRejected, share)
+	case !(share >= 0 && share <= 1):
+		return fmt.Errorf("%w: a share of %g; it is from 0 to 1", ErrRejected, share)
 	}
 	if was := c.set.share; was != share {
+		at := c.now()
+		switch {
+		case share == 1:
+			c.before = c.set.live
+			c.moveAll(c.set.canary, at, actorDeploy) // nobody moved a pin: they follow the traffic
+		case was == 1:
+			// What somebody moved since then stays.
+			var back Versions
+			for i, v := range c.set.canary {
+				if v != "" && v == c.set.live[i] {
+					back[i] = c.before[i]
+				}
+			}
+			c.moveAll(back, at, actorDeploy)
+		}
 		c.set.share = share
-		c.note(Change{c.now(), StageCanary, fmt.Sprintf("%g%%", 100*was), fmt.Sprintf("%g%%", 100*share), actorAdmin})
+		c.note(Change{at, StageCanary, fmt.Sprintf("%g%%", 100*was), fmt.Sprintf("%g%%", 100*share), actorAdmin})
 	}
 	return nil
 }
@@ -459,11 +540,11 @@ func (c *Control) acted() (actions []Action, began, mitigated time.Time) {
 	return append([]Action{}, c.ledger.actions...), c.ledger.began.UTC(), c.ledger.mitigated
 }
 
-// pinned returns the live versions and the features that are off.
-func (c *Control) pinned() (Versions, map[string]bool) {
+// pinned returns the live versions, those of the canary, and the features that are off.
+func (c *Control) pinned() (live, canary Versions, disabled map[string]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.set.live, c.set.disabled
+	return c.set.live, c.set.canary, c.set.disabled
 }
 
 // read returns the settings, their revision, and the changes since the last call.

@@ -118,7 +118,7 @@ func featuresOff(disabled map[string]bool) (f featureSet) {
 // Requests in flight keep the one they began with.
 func (e *Engine) deployments(set settings) []*Deployment {
 	list := []*Deployment{e.deploy(set.live, StageLive, 1)}
-	if set.share > 0 {
+	if set.share > 0 && set.share < 1 { // with everything its versions are the live ones
 		list[0].Share = 1 - set.share
 		list = append(list, e.deploy(set.live.over(set.canary), StageCanary, set.share))
 	}

@@ -48,7 +48,20 @@ func (e *Engine) Evaluate() EvalRun {
 
 // EvaluateAs runs the suite against what another control plane pins, as if it were live.
 func (e *Engine) EvaluateAs(c *Control) EvalRun {
-	live, disabled := c.pinned()
+	live, _, disabled := c.pinned()
+	return e.as(live, disabled)
+}
+
+// EvaluateCandidate runs the suite against the canary of a control plane, as if it were live.
+func (e *Engine) EvaluateCandidate(c *Control) (EvalRun, error) {
+	live, canary, disabled := c.pinned()
+	if canary == (Versions{}) {
+		return EvalRun{}, fmt.Errorf("%w: there is no canary to evaluate", ErrRejected)
+	}
+	return e.as(live.over(canary), disabled), nil
+}
+
+func (e *Engine) as(live Versions, disabled map[string]bool) EvalRun {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	d := e.manifest(live, StageLive, 1)

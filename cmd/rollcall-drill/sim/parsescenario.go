@@ -96,6 +96,7 @@ func (d decoder) way(n ast.Node) (w Way) {
 			d.one(v, "solution: by: canary", []string{"off"})
 			w.NoCanary = true
 		},
+		"colour": func(v ast.Node) { w.Colour = d.one(v, "solution: by: colour", colours[:]) },
 		"budgets": func(v ast.Node) {
 			d.list(v, "solution: by: budgets", func(v ast.Node) {
 				w.Budgets = append(w.Budgets, d.one(v, "solution: by: budgets", budgetScopes[:]))
@@ -103,7 +104,7 @@ func (d decoder) way(n ast.Node) (w Way) {
 		},
 	})
 	if w.size() == 0 {
-		d.fail(n, "solution: by: it says nothing; give pins, features, queueing, canary or budgets")
+		d.fail(n, "solution: by: it says nothing; give pins, features, queueing, canary, colour or budgets")
 	}
 	return w
 }
@@ -135,9 +136,13 @@ func (d decoder) rollout(n ast.Node) (r Rollout) {
 		"at":     func(v ast.Node) { r.At = d.duration(v, "changes: at") },
 		"set":    func(v ast.Node) { r.Set = d.versions(v, "changes: set") },
 		"canary": func(v ast.Node) { r.Canary = d.number(v, "changes: canary") },
+		"colour": func(v ast.Node) { r.Colour = d.one(v, "changes: colour", colours[1:]) },
 	})
 	if r.Set == (Versions{}) {
 		d.fail(n, "changes: set is missing; it names what is deployed, like {prompt: v14}")
+	}
+	if r.Canary > 0 && r.Colour != "" {
+		d.fail(n, "changes: canary and colour are two ways of deploying; choose one")
 	}
 	if r.Canary >= 1 {
 		d.fail(n, "changes: canary is a share of traffic below 100%%")

@@ -50,6 +50,7 @@ type Rollout struct {
 	At     time.Duration
 	Set    Versions // empty: as live
 	Canary float64  // share of traffic that gets it; 0: it goes live for all
+	Colour string   // of the environment that it is deployed to and that then gets all traffic
 }
 
 // Served is what the provider really serves for a pinned model from a time on.

@@ -121,6 +121,22 @@ func TestEveryScenarioMovesWhatItPlantedAndTheRightThingCuresIt(t *testing.T) {
 			map[string]span{"schema fail": near},
 		},
 		{
+			"blue-green", 6 * time.Minute,
+			map[string]span{"schema fail": {5, 11}},
+			[]string{"errors", "misses", "ttft", "refusals"},
+			cures{"switched back": func(t *testing.T, c *sim.Control) {
+				t.Helper()
+				s, err := c.Setting("colour")
+				if err == nil {
+					_, err = c.SetSetting("colour", "blue", s.Revision)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}, "prompt put back": pinned("prompt", "v13")},
+			map[string]span{"schema fail": near},
+		},
+		{
 			"rate-limiting", 8 * time.Minute,
 			map[string]span{"errors": {6, 20}, "requests": {1.1, 1.7}},
 			[]string{"schema fail", "misses", "ttft", "refusals", "redactions"},

@@ -22,6 +22,7 @@ type Way struct {
 	Budgets  []string // raised, or not enforced any more
 	Queueing Tri
 	NoCanary bool
+	Colour   string // that must have the traffic; empty: either
 }
 
 // size is of how many things the way consists.
@@ -36,6 +37,9 @@ func (w *Way) size() int {
 		n++
 	}
 	if w.NoCanary {
+		n++
+	}
+	if w.Colour != "" {
 		n++
 	}
 	return n
@@ -63,6 +67,9 @@ func (w *Way) met(s *settings, budgets [len(budgetScopes)]float64) int {
 		n++
 	}
 	if w.NoCanary && s.share == 0 {
+		n++
+	}
+	if w.Colour != "" && w.Colour == s.colour {
 		n++
 	}
 	return n

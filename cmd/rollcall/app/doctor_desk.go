@@ -188,6 +188,14 @@ func (a *App) readPins(ctx context.Context, service string, rehearsal bool) []Fi
 		}
 		out = append(out, ok("pins", name, line(l.Version)))
 	}
+	for _, v := range pins.Values(ctx) {
+		if v.Err != nil {
+			what, remedy := remedied(v.Err, "correct "+at+".settings."+v.Setting)
+			out = append(out, Finding{"settings", where + v.Setting, failed(v.Err), what, remedy})
+			continue
+		}
+		out = append(out, ok("settings", where+v.Setting, line(v.Value)))
+	}
 	if has := a.cfg.Services[service]; !rehearsal && has.Features != nil || rehearsal && has.Rehearsal.Features != nil {
 		list, err := pins.Features(ctx)
 		if err != nil {

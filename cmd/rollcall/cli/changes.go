@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -12,23 +14,31 @@ import (
 )
 
 func (p *Program) changesCommand(o *options) *cobra.Command {
-	only := false
+	only, expect := false, ""
 	cmd := &cobra.Command{
 		Use:   "changes",
 		Short: "What moved: prompt, model, tools, index, policy",
 		Long: "The changes of components in the range, oldest first, silent ones included: a served model that\n" +
 			"moved while the manifest did not. Features that were switched and fallbacks that answered are changes\n" +
 			"too. Versions that run at the same time (canary, shadow, blue/green, a stage of a rollout) are compared:\n" +
-			"promote, hold or roll back. With --rollout only that, and exit code 1 when something is to be rolled back.",
+			"promote, hold or roll back. With --rollout only that, and exit code 1 when something is to be rolled back.\n" +
+			"With --expect hold or --expect promote it is 1 also when there is no rollout, or one that is not so far.",
 		Example: "  rollcall changes --range 24h\n  rollcall changes --rollout -o json",
 		Args:    cobra.NoArgs,
 	}
 	cmd.Flags().BoolVar(&only, "rollout", false, "only compare the versions that run at the same time")
+	cmd.Flags().StringVar(&expect, "expect", "", "with --rollout, the `verdict` that every rollout must have at least: hold or promote")
 	format := output(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		asJSON, err := asJSON(*format)
 		if err != nil {
 			return err
+		}
+		switch {
+		case expect != "" && !only:
+			return usage("--expect goes with --rollout")
+		case expect != "" && expect != string(rollout.Hold) && expect != string(rollout.Promote):
+			return usage("--expect %s is not known; it can be hold or promote", clean(expect))
 		}
 		ctx := cmd.Context()
 		s, cfg, service, err := p.session(ctx, o, ReadOnly)
@@ -85,12 +95,27 @@ func (p *Program) changesCommand(o *options) *cobra.Command {
 			return err
 		case only && report != nil && slices.ContainsFunc(report.Comparisons, func(c rollout.Comparison) bool { return c.Verdict == rollout.RollBack }):
 			return &exit{code: ExitBad}
+		case expect != "":
+			return expected(report, rollout.Verdict(expect))
 		case (moves.Facts.Partial != "" || moves.Facts.Stale != "") && unreachable(s.Health()):
 			return &exit{code: ExitUnreachable}
 		}
 		return nil
 	}
 	return cmd
+}
+
+// expected tells whether there is a rollout and every one is as far as wanted.
+func expected(r *rollout.Report, want rollout.Verdict) error {
+	if r == nil || len(r.Comparisons) == 0 {
+		return &exit{ExitBad, errors.New("no versions run at the same time, so nothing can be compared; is the rollout's share above 0?")}
+	}
+	for i := range r.Comparisons {
+		if c := &r.Comparisons[i]; c.Verdict != want && c.Verdict != rollout.Promote {
+			return &exit{ExitBad, fmt.Errorf("%s: %s, not yet %s: %s", clean(c.Title()), c.Verdict, want, clean(c.Why))}
+		}
+	}
+	return nil
 }
 
 type rolloutJSON struct {

@@ -255,7 +255,7 @@ func (p *Program) root() *cobra.Command {
 	f.BoolVar(&o.slowLink, "slow-link", false, "fewer frames, for slow connections")
 	cmd.AddCommand(
 		p.statusCommand(o), p.requestCommand(o), p.requestsCommand(o), p.logsCommand(o), p.changesCommand(o), p.alertsCommand(o), p.suspectsCommand(o), p.costCommand(o), p.readinessCommand(o),
-		p.pinCommand(o), p.featureCommand(o), p.evalsCommand(o),
+		p.pinCommand(o), p.settingCommand(o), p.featureCommand(o), p.evalsCommand(o),
 		p.runbookCommand(o), p.incidentCommand(o), p.reviewCommand(o), p.journalCommand(o),
 		p.initCommand(o), p.doctorCommand(o), p.collectCommand(o), p.drillCommand(o), p.redactCommand(o), p.purgeCommand(o), p.versionCommand(o),
 	)

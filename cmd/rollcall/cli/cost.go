@@ -1,14 +1,18 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"rollcall/cmd/rollcall/config"
 	"rollcall/sources"
 	"rollcall/sources/signal"
 	"rollcall/sources/signal/spend"
@@ -25,31 +29,19 @@ func (p *Program) costCommand(o *options) *cobra.Command {
 		Example: "  rollcall cost\n  rollcall cost --range 6h -o json",
 		Args:    cobra.NoArgs,
 	}
+	cmd.AddCommand(p.costWho(o))
 	format := output(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		asJSON, err := asJSON(*format)
 		if err != nil {
 			return err
 		}
-		ctx := cmd.Context()
-		s, cfg, service, err := p.session(ctx, o, ReadOnly)
+		snap, cfg, err := p.spending(cmd.Context(), o)
 		if err != nil {
 			return err
-		}
-		defer func() { _ = s.Close() }()
-		v, err := o.view(s.Clock().Now())
-		if err != nil {
-			return err
-		}
-		snap, err := s.Snapshot(ctx, service, v, sources.CostPane)
-		if err != nil {
-			return &exit{ExitUnreachable, err}
-		}
-		if snap.Spend == nil {
-			return &exit{ExitUnreachable, fmt.Errorf("where money goes was not read; run it again")}
 		}
 		if asJSON {
-			err = writeJSON(p.Out, costOf(snap))
+			err = writeJSON(p.Out, costsOf(snap))
 		} else {
 			t := p.printer(o, cfg.UI)
 			t.cost(snap)
@@ -61,7 +53,87 @@ func (p *Program) costCommand(o *options) *cobra.Command {
 		}
 		return costExit(snap)
 	}
+	cmd.AddCommand(p.costOf(o, "tightest", "The budget of which the largest share is spent: hour, day or period, on one line", cobra.NoArgs, tightest),
+		p.costOf(o, "spent SCOPE", "What was spent of a budget so far, in whole USD rounded up, on one line", cobra.ExactArgs(1), spentOf))
 	return cmd
+}
+
+// spending reads where money goes, once.
+func (p *Program) spending(ctx context.Context, o *options) (*signal.Snapshot, *config.File, error) {
+	s, cfg, service, err := p.session(ctx, o, ReadOnly)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = s.Close() }()
+	v, err := o.view(s.Clock().Now())
+	if err != nil {
+		return nil, nil, err
+	}
+	snap, err := s.Snapshot(ctx, service, v, sources.CostPane)
+	if err != nil {
+		return nil, nil, &exit{ExitUnreachable, err}
+	}
+	if snap.Spend == nil {
+		return nil, nil, &exit{ExitUnreachable, errors.New("where money goes was not read; run it again")}
+	}
+	return snap, cfg, nil
+}
+
+// budgetJSON is what one budget's one-line answers tell.
+type budgetJSON struct {
+	Scope string      `json:"scope"`
+	USD   float64     `json:"usd"`
+	Spent sources.Num `json:"spent_usd"`
+}
+
+// costOf is a subcommand that answers on one line, for runbooks.
+func (p *Program) costOf(o *options, use, short string, args cobra.PositionalArgs, pick func(list []spend.Budget, args []string) (*spend.Budget, string, error)) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Args: args, ValidArgs: adding}
+	format := output(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		asJSON, err := asJSON(*format)
+		if err != nil {
+			return err
+		}
+		snap, _, err := p.spending(cmd.Context(), o)
+		if err != nil {
+			return err
+		}
+		b, said, err := pick(snap.Spend.Budgets, args)
+		if err != nil {
+			return err
+		}
+		return p.oneLine(said, asJSON, budgetJSON{b.Scope, b.USD, b.Spent})
+	}
+	return cmd
+}
+
+// adding are the budgets that add up over their time.
+var adding = []string{"hour", "day", "period"}
+
+func tightest(list []spend.Budget, _ []string) (*spend.Budget, string, error) {
+	var best *spend.Budget
+	for i := range list {
+		b := &list[i]
+		if slices.Contains(adding, b.Scope) && b.Used.OK && (best == nil || b.Used.V > best.Used.V) {
+			best = b
+		}
+	}
+	if best == nil {
+		return nil, "", &exit{ExitBad, fmt.Errorf("of no budget of an hour, a day or a period it is known what was spent; see rollcall cost")}
+	}
+	return best, best.Scope, nil
+}
+
+func spentOf(list []spend.Budget, args []string) (*spend.Budget, string, error) {
+	if !slices.Contains(adding, args[0]) {
+		return nil, "", usage("%q is no budget that adds up; there are %s", clean(args[0]), strings.Join(adding, ", "))
+	}
+	i := slices.IndexFunc(list, func(b spend.Budget) bool { return b.Scope == args[0] })
+	if i < 0 || !list[i].Spent.OK {
+		return nil, "", &exit{ExitBad, fmt.Errorf("what was spent of the %s's budget is not known; see rollcall cost", args[0])}
+	}
+	return &list[i], strconv.FormatFloat(math.Ceil(list[i].Spent.V), 'f', 0, 64), nil
 }
 
 func costExit(s *signal.Snapshot) error {
@@ -86,7 +158,7 @@ type costJSON struct {
 	*spend.Report
 }
 
-func costOf(s *signal.Snapshot) costJSON {
+func costsOf(s *signal.Snapshot) costJSON {
 	figure := func(id string, times float64) sources.Num {
 		r, _ := s.Reading(id)
 		if !r.Known {
@@ -98,7 +170,7 @@ func costOf(s *signal.Snapshot) costJSON {
 }
 
 func (t *printer) cost(s *signal.Snapshot) {
-	c, r := costOf(s), s.Spend
+	c, r := costsOf(s), s.Spend
 	head := []string{"at " + s.At.UTC().Format("2006-01-02 15:04:05Z")}
 	if c.PerHour.OK {
 		head = append(head, sources.USD.Format(c.PerHour.V)+"/h")

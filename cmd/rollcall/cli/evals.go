@@ -19,6 +19,7 @@ func (p *Program) evalsCommand(o *options) *cobra.Command {
 
 func (p *Program) evalsRun(o *options) *cobra.Command {
 	var keep string
+	var candidate bool
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the suite of the configuration against what is live",
@@ -27,6 +28,7 @@ func (p *Program) evalsRun(o *options) *cobra.Command {
 			"needed, 3 when there is no result at all.",
 		Args: cobra.NoArgs,
 	}
+	cmd.Flags().BoolVar(&candidate, "candidate", false, "against the version of a rollout that is on trial, instead of what is live")
 	cmd.Flags().StringVar(&keep, "result", "", "keep the result in this `file`")
 	format := output(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -43,7 +45,7 @@ func (p *Program) evalsRun(o *options) *cobra.Command {
 		if asJSON {
 			out = p.Err
 		}
-		run, err := s.RunEvals(cmd.Context(), out, keep)
+		run, err := s.RunEvals(cmd.Context(), out, keep, candidate)
 		if err != nil {
 			if errors.Is(err, pin.ErrUnknown) {
 				return pinExit(err)

@@ -25,9 +25,15 @@ type Pins interface {
 	Others(ctx context.Context, c sources.Component) (string, error)
 	LastGood(ctx context.Context, c sources.Component, not string) (pin.Good, error)
 	Mark(ctx context.Context, c sources.Component, version, why string) error
+	Values(ctx context.Context) []pin.Value
+	Value(ctx context.Context, name string) (string, error)
+	SetValue(ctx context.Context, name, value, current string) error
+	OtherValues(ctx context.Context, name string) (string, error)
 	Features(ctx context.Context) ([]pin.Feature, error)
+	Feature(ctx context.Context, name string) (pin.Feature, error)
+	FindFeature(ctx context.Context, word string) (pin.Feature, error)
 	Switch(ctx context.Context, name string, on bool) error
-	RunEvals(ctx context.Context, out io.Writer, keep string) (pin.EvalsRun, error)
+	RunEvals(ctx context.Context, out io.Writer, keep string, candidate bool) (pin.EvalsRun, error)
 	Close() error
 }
 

@@ -18,7 +18,7 @@ func pinBench(t *testing.T, env ...string) (*bench, string) {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"prompt": "v14\n", "good": "#!/bin/sh\nprintf 'v13 good calm\\nv14\\n'\n",
+		"prompt": "v14\n", "share": "0.1\n", "good": "#!/bin/sh\nprintf 'v13 good calm\\nv14\\n'\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
 			t.Fatal(err)
@@ -34,6 +34,9 @@ services:
       prompt: {driver: file, path: %[1]s/prompt}
       model: {driver: exec, get: [echo, gpt-4.1], set: ["false", $VERSION, $CURRENT], list: [%[1]s/good]}
       index: {driver: http, url: "http://127.0.0.1:1/v1"}
+    settings:
+      canary: {driver: file, path: %[1]s/share, min: 0, max: 1}
+      queueing: {driver: exec, get: [echo, on], set: ["false", $VALUE, $CURRENT], values: ["on", "off"]}
     features: {driver: exec, list: [echo, rerank off], on: ["false", $NAME], off: ["true", $NAME]}
     evals: {run: [sh, -c, 'echo case one; exit 1'], format: exit}
     rehearsal:
@@ -77,7 +80,27 @@ func TestPinCommandsAnswerOnOneLineAndWithTheirExitCode(t *testing.T) {
 		{"pin get prompt --service other", nil, ExitUsage, "", `no service "other"`},
 		{"pin last-good model --not gpt-4.1", nil, ExitOK, "v13\n", ""},
 		{"pin mark prompt", nil, ExitOK, "prompt v14 is marked good\n", ""},
+		{"setting", nil, ExitOK, "canary    0.1  0 to 1\nqueueing  on   on, off\n", ""},
+		{"setting get canary", nil, ExitOK, "0.1\n", ""},
+		{"setting get canry", nil, ExitUsage, "", "the setting canry is not known; there are canary, queueing; add services.assistant.settings.canry"},
+		{"setting get canary -o json", nil, ExitOK, "{\n  \"setting\": \"canary\",\n  \"value\": \"0.1\"\n}\n", ""},
+		{"setting others canary", nil, ExitUnreachable, "", "index cannot be read"},
+		{"setting set canary 0 --if-current 0.10", nil, ExitOK, "canary is 0 (was 0.10)\n", ""},
+		{"setting set canary 0 --if-current 0.2", nil, ExitBad, "", "canary is 0.1 now, not 0.2: somebody else moved it"},
+		{"setting set canary 0", nil, ExitUsage, "", "rollcall setting set canary 0 --if-current VALUE"},
+		{"setting set canary 5 --if-current 0.1", nil, ExitUsage, "", "1 is the most"},
+		{"setting set queueing off --if-current on", nil, ExitBad, "", "queueing was not moved, on is still live: false ended with 1"},
+		{"setting set canary 0 --if-current 0.1", inRun("ROLLCALL_SETTINGS", "queueing"), ExitBad, "", "this run may move queueing and nothing else"},
+		{"setting set canary 0 --if-current 0.1", inRun("ROLLCALL_SETTINGS", "canary"), ExitOK, "canary is 0 (was 0.1)\n", ""},
+		{"setting set canary 0 --if-current 0.1", inRun("ROLLCALL_SETTINGS", "canary", "ROLLCALL_READ_ONLY", "1"), ExitBad, "", "read-only"},
+		{"setting get canary", inRun("ROLLCALL_REHEARSAL", "1"), ExitUsage, "", "add services.assistant.rehearsal.settings.canary"},
+		{"evals run --candidate", nil, ExitUsage, "", "add services.assistant.evals.candidate"},
 		{"feature list", nil, ExitOK, "rerank  off\n", ""},
+		{"feature get rerank", nil, ExitOK, "off\n", ""},
+		{"feature get rerank -o json", nil, ExitOK, "{\n  \"feature\": \"rerank\",\n  \"enabled\": false\n}\n", ""},
+		{"feature get rarank", nil, ExitUsage, "", `feature "rarank" is not in the list (not known); did you mean rerank?`},
+		{"feature find rerank", nil, ExitOK, "rerank\n", ""},
+		{"feature find acme", nil, ExitBad, "", `no feature is named after "acme"`},
 		{"feature off rerank", nil, ExitOK, "rerank is off\n", ""},
 		{"feature on rerank", nil, ExitBad, "", "rerank was not switched: false ended with 1"},
 		{"evals run", nil, ExitBad, "case one\nevals failed: sh ended with 1\n", ""},

@@ -69,6 +69,7 @@ type runbookJSON struct {
 	ID        string             `json:"id,omitempty"` // empty when the file cannot be parsed
 	Title     string             `json:"title,omitempty"`
 	Component sources.Component  `json:"component,omitempty"`
+	Settings  []string           `json:"settings,omitempty"`
 	Suggest   []string           `json:"suggest,omitempty"`
 	Steps     int                `json:"steps"`
 	File      string             `json:"file"`
@@ -108,7 +109,10 @@ func (p *Program) runbookListCommand(o *options) *cobra.Command {
 			if runbooks.HasErrors(l.Problems) {
 				title = strings.TrimSpace(title + " (does not lint: rollcall runbook lint)")
 			}
-			moves := string(l.Component)
+			moves := ""
+			if rb := list[i].Runbook; rb != nil {
+				moves = strings.Join(rb.Moves(), ", ")
+			}
 			tb.add(plainCell(or(l.ID, t.dash())), plainCell(or(moves, t.dash())), plainCell(t.words(title)), plainCell(rehearsed), cell{l.File, &t.theme.Dim})
 		}
 		tb.print(t)
@@ -127,7 +131,7 @@ func or(s, none string) string {
 func runbookLine(l *runbooks.Listing) runbookJSON {
 	out := runbookJSON{File: l.File, Problems: l.Problems}
 	if rb := l.Runbook; rb != nil {
-		out.ID, out.Title, out.Component, out.Suggest, out.Steps, out.Hash = rb.ID, rb.Title, rb.Component, rb.Suggest, len(rb.Steps), rb.Hash
+		out.ID, out.Title, out.Component, out.Settings, out.Suggest, out.Steps, out.Hash = rb.ID, rb.Title, rb.Component, rb.Settings, rb.Suggest, len(rb.Steps), rb.Hash
 	}
 	if !l.Rehearsed.IsZero() {
 		out.Rehearsed = &l.Rehearsed

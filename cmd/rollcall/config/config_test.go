@@ -75,7 +75,7 @@ func TestMistakesCarryTheirPlaceAndARemedy(t *testing.T) {
 		{"an unknown driver", "services:\n  a:\n    components: {prompt: {driver: ftp}}\n" + prom, `services.a.components.prompt.driver "ftp" is not known; it can be exec, http or file`},
 		{"a pin without its address", "services:\n  a:\n    components:\n      prompt: {driver: http}\n" + prom, `rollcall.yaml:4:7: services.a.components.prompt.url is missing`},
 		{"a key of another driver", "services:\n  a:\n    components: {prompt: {driver: http, url: 'http://h', get: [x]}}\n" + prom, `services.a.components.prompt.get belongs to driver exec; this one is http`},
-		{"a set that does not compare", "services:\n  a:\n    components: {model: {driver: exec, get: [x], set: [x, $VERSION]}}\n" + prom, `services.a.components.model.set has no $CURRENT; the command must move the version only while it is $CURRENT`},
+		{"a set that does not compare", "services:\n  a:\n    components: {model: {driver: exec, get: [x], set: [x, $VERSION]}}\n" + prom, `services.a.components.model.set has no $CURRENT; the command must move it only while it is $CURRENT`},
 		{"a variable that nobody fills", "services:\n  a:\n    components: {model: {driver: exec, get: [x, $NAME], set: [x, $VERSION, $CURRENT]}}\n" + prom, `services.a.components.model.get: $NAME is not replaced here; this command gets no variables`},
 		{"a file without a key", "services:\n  a:\n    components: {index: {driver: file, path: x.yaml}}\n" + prom, `services.a.components.index.key is missing; say where the version stands`},
 		{"evals that write no result", "services:\n  a:\n    evals: {run: [x], format: promptfoo}\n" + prom, `services.a.evals.run has no $RESULT`},

@@ -110,17 +110,26 @@ func fillTarget(t *pin.Target, dir string) {
 		fillHTTP(&c.HTTP, dir)
 		t.Components[name] = c
 	}
+	for name, c := range t.Settings {
+		fillHTTP(&c.HTTP, dir)
+		t.Settings[name] = c
+	}
 	if t.Features != nil {
 		fillHTTP(&t.Features.HTTP, dir)
 	}
 }
 
-// validateTarget checks pins, features and evals.
+// validateTarget checks pins, settings, features and evals.
 func validateTarget(say report, at string, t *pin.Target) {
 	t.Validate(at, say)
 	for name, c := range t.Components {
 		if c.Driver == "http" {
 			checkEndpoint(say, fmt.Sprintf("%s.components.%s", at, name), &c.Endpoint)
+		}
+	}
+	for name, c := range t.Settings {
+		if c.Driver == "http" {
+			checkEndpoint(say, fmt.Sprintf("%s.settings.%s", at, name), &c.Endpoint)
 		}
 	}
 	if t.Features != nil && t.Features.Driver == "http" {

@@ -100,10 +100,13 @@ func joined(list []sources.Attribute) string {
 
 // Version returns the version of a component that the suspect, or what goes
 // along with it, names. A served model that differs is no version of the model.
-func (s *Suspect) Version(c sources.Component) (string, bool) {
+func (s *Suspect) Version(c sources.Component) (string, bool) { return s.Value(string(c)) }
+
+// Value returns what the suspect, or what goes along with it, says of an attribute.
+func (s *Suspect) Value(name string) (string, bool) {
 	for _, list := range [][]sources.Attribute{s.Attributes, s.Same} {
 		for _, a := range list {
-			if a.Name == string(c) {
+			if a.Name == name {
 				return a.Value, true
 			}
 		}
