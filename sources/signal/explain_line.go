@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -47,17 +48,30 @@ func (e *explainedEntry) due(since, now, wall time.Time) bool {
 	return e.busy == nil && now.Sub(e.of).Abs() >= keep && wall.Sub(e.at) >= lineShare*e.took
 }
 
-// explainWorst explains the signal that the verdict line names first. It waits
-// within bounds, and for the first answer only: a line without suspects is better
-// than a late one.
+// explainWorst explains the signal that the verdict line names first, or where that is
+// explained by nothing, the one that it names beside it. It waits within bounds, and for
+// the first answer only: a line without suspects is better than a late one.
 func (r *run) explainWorst(ctx context.Context, snap *Snapshot) *Explanation {
-	worst := worstReadings(snap, r.svc)
-	if len(worst) == 0 || r.e.deps.Tables == nil && r.e.deps.Prom == nil {
+	if r.e.deps.Tables == nil && r.e.deps.Prom == nil {
 		return nil
 	}
-	reading := *worst[0]
 	bounded, cancel := context.WithTimeout(ctx, linePatience)
 	defer cancel()
+	var first *Explanation
+	for i, reading := range worstReadings(snap, r.svc) {
+		x := r.explainNow(bounded, *reading)
+		if i == 0 {
+			first = x
+		}
+		if x == nil || len(x.Suspects) > 0 {
+			return cmp.Or(x, first)
+		}
+	}
+	return first
+}
+
+// explainNow explains a reading, or says what was found of it before.
+func (r *run) explainNow(bounded context.Context, reading sources.Reading) *Explanation {
 	if !r.view.Live() { // a past moment is asked for once
 		x, err := r.explain(bounded, r.svc.signal(reading.Signal), &reading, lineRows, false)
 		if err != nil {

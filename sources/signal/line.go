@@ -110,6 +110,9 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 	}
 	for _, r := range worst[1:] {
 		line.Parts = append(line.Parts, "Also "+lower(describe(r, svc, snap, false)))
+		if x := snap.Suspects; x != nil && x.Signal == r.Signal && len(x.Suspects) > 0 {
+			line.Parts = append(line.Parts, "Its suspect: "+x.Suspects[0].Name()+" "+versus(&x.Suspects[0])+".")
+		}
 	}
 	return line.withRest(snap)
 }
