@@ -324,7 +324,7 @@ func (b *builder) summary() string {
 	if a := &b.r.Affected; a.Known && a.Bad.OK {
 		fmt.Fprintf(&s, " %.0f of %d requests were bad", a.Bad.V, a.Requests)
 		if a.Users.OK {
-			fmt.Fprintf(&s, ", of %s", plural(int(a.Users.V), "user"))
+			fmt.Fprintf(&s, ", of %s", sources.Counted(int(a.Users.V), "user"))
 		}
 		s.WriteString(".")
 	}
@@ -357,11 +357,4 @@ func (b *builder) likeliest() string {
 		}
 	}
 	return ""
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
