@@ -363,10 +363,10 @@ func quiet(snap *Snapshot, svc *service, line Line) Line {
 		}
 	}
 	if n := count[sources.Learning]; n > 0 && judged > 0 {
-		line.Parts = append(line.Parts, plural(n, "signal")+" learning.")
+		line.Parts = append(line.Parts, sources.Counted(n, "signal")+" learning.")
 	}
 	if n := count[sources.NoTraffic]; n > 0 && judged > 0 {
-		line.Parts = append(line.Parts, plural(n, "signal")+" without traffic.")
+		line.Parts = append(line.Parts, sources.Counted(n, "signal")+" without traffic.")
 	}
 	if text := snap.Rollout.Sentence(); text != "" {
 		line.Parts = append(line.Parts, text)
@@ -395,7 +395,7 @@ func blind(snap *Snapshot, changesKnown bool) []string {
 		out = append(out, "metrics unreachable")
 	}
 	if wrong && unread > 0 { // the quiet line says it itself
-		out = append(out, plural(unread, "signal")+" cannot be read")
+		out = append(out, sources.Counted(unread, "signal")+" cannot be read")
 	}
 	if !changesKnown {
 		out = append(out, "changes unknown")
@@ -408,13 +408,6 @@ func (l Line) withBlind() Line {
 		l.Parts = append(l.Parts, upper(strings.Join(l.Blind, ", "))+".")
 	}
 	return l
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func upper(s string) string { return mapFirst(s, unicode.ToUpper) }
