@@ -290,6 +290,11 @@ func (a *App) suggestions(ctx context.Context, service string) *suggestions {
 			}
 		}
 	}
+	for id, books := range fresh.signal { // whom it is most typical of comes first
+		slices.SortStableFunc(books, func(a, b *runbooks.Runbook) int {
+			return slices.Index(a.Suggest, id) - slices.Index(b.Suggest, id)
+		})
+	}
 	a.told.mu.Lock()
 	defer a.told.mu.Unlock()
 	if a.told.books == nil {

@@ -169,19 +169,13 @@ func TestTheSmallerModelAnswersInAnOutage(t *testing.T) {
 	}).play(t)
 }
 
-// Queue and fallback come first and are not enough; then another model answers,
-// until the provider is well again.
+// The queue and the fallback are on already: another model answers, until the
+// provider is well again.
 func TestAnOutageOfTheProviderIsGotThrough(t *testing.T) {
 	(&control{
-		scenario: "provider-outage", speed: "30", runbook: "provider-outage", outcome: "succeeded",
-		prepare: func(t *testing.T, d *drill) {
-			d.put(t, "/v1/features/model_fallback", `{"enabled": false}`)
-			d.put(t, "/v1/queueing", `{"enabled": false}`)
-		},
-		trouble: func(t *testing.T, d *drill) { d.offers(t, "provider-outage") },
+		scenario: "provider-outage", speed: "30", offered: "provider-outage", runbook: "provider-outage", outcome: "succeeded",
 		answers: map[string]func(t *testing.T, d *drill) string{
 			"well": func(t *testing.T, d *drill) string {
-				d.is(t, "queueing", "on")
 				if v := d.pin(t, "model"); v != "gpt-4.1-mini-2025-04-14" {
 					t.Errorf("during the outage the model is %s", v)
 				}
@@ -189,15 +183,95 @@ func TestAnOutageOfTheProviderIsGotThrough(t *testing.T) {
 				return "go"
 			},
 		},
-		skipped: []string{"away"},
+		skipped: []string{"queue", "fallback", "enough", "away", "unqueue"},
 		after: func(t *testing.T, d *drill) {
-			d.is(t, "queueing", "off")
+			d.is(t, "queueing", "on")
 			if v := d.pin(t, "model"); v != "gpt-4.1-2025-04-14" {
 				t.Errorf("after the outage the model is %s", v)
 			}
 			recovered(t, d)
 		},
 	}).play(t)
+}
+
+func TestInAnOutageTheMilderThingsComeFirst(t *testing.T) {
+	(&control{
+		scenario: "provider-outage", speed: "20", offered: "provider-outage", runbook: "provider-outage", outcome: "stopped",
+		prepare: func(t *testing.T, d *drill) {
+			d.put(t, "/v1/features/model_fallback", `{"enabled": false}`)
+			d.put(t, "/v1/queueing", `{"enabled": false}`)
+		},
+		answers: map[string]func(t *testing.T, d *drill) string{
+			"well": func(t *testing.T, d *drill) string {
+				s := d.state(t)
+				for _, name := range []string{"queue", "fallback", "relief", "mitigated"} {
+					if s.step(name) != "passed" {
+						t.Errorf("%s %s", name, s.step(name))
+					}
+				}
+				if enough := s.step("enough"); enough != "failed" && enough != "passed" && enough != "inconclusive" {
+					t.Errorf("nobody looked whether that was enough: %s", enough)
+				}
+				d.is(t, "queueing", "on")
+				if out, _ := d.run(t, "feature", "list", "-o", "json"); !strings.Contains(out, `"model_fallback",
+    "enabled": true`) {
+					t.Errorf("the fallback is off:\n%s", out)
+				}
+				return "stop"
+			},
+		},
+	}).play(t)
+}
+
+// A rehearsal stops a canary of its own, and a reset brings that back.
+func TestStoppingACanaryIsRehearsedOnACanaryOfItsOwn(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("plays a scenario")
+	}
+	d := startHeadless(t, binaries(t), "quiet", "--speed", "40")
+	practised := func() string {
+		resp, err := http.Get(d.Admin + "/v1/rehearsal/settings/canary")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		var s struct{ Value float64 }
+		if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
+			t.Fatal(err)
+		}
+		return strconv.FormatFloat(s.Value, 'f', -1, 64)
+	}
+	out, code := d.run(t, "runbook", "rehearse", "stop-canary", "--yes")
+	if s := d.state(t); s.Outcome != "succeeded" || code != 0 {
+		t.Errorf("the rehearsal %s (exit %d):\n%s", s.Outcome, code, out)
+	}
+	d.is(t, "canary", "0")
+	if v := practised(); v != "0" {
+		t.Errorf("the canary of the rehearsal is %s", v)
+	}
+	// There is nothing left to stop, until a reset: a precondition says so and a person is asked.
+	if out, code := d.run(t, "runbook", "rehearse", "stop-canary", "--yes"); code == 0 {
+		t.Errorf("a canary without traffic was stopped:\n%s", out)
+	}
+	if _, code := d.run(t, "runbook", "answer", "RUN-2", "stop", "--step", "target"); code != 0 {
+		t.Errorf("the run was not stopped: exit %d", code)
+	}
+	_, _ = d.run(t, "runbook", "resume", "RUN-2", "--yes")
+	if _, code := d.run(t, "runbook", "rehearse", "stop-canary", "--reset", "--yes"); code != 0 || practised() != "0" {
+		t.Errorf("after a reset: exit %d, %s", code, practised())
+	}
+	var list []struct {
+		ID        string
+		Rehearsed string
+	}
+	out, _ = d.run(t, "runbook", "list", "-o", "json")
+	mustJSON(t, out, &list)
+	for _, l := range list {
+		if l.ID == "stop-canary" && l.Rehearsed == "" {
+			t.Error("it is not known to be rehearsed")
+		}
+	}
 }
 
 // passes waits until so much service time has passed since the drill began.
@@ -249,7 +323,7 @@ func TestARunawayIsFrozenByItsBudget(t *testing.T) {
 
 func TestAHealthyCandidateIsPromotedStageByStage(t *testing.T) {
 	(&control{
-		scenario: "quiet", speed: "40", runbook: "promote-rollout", outcome: "succeeded",
+		scenario: "quiet", speed: "60", runbook: "promote-rollout", outcome: "succeeded",
 		prepare: func(t *testing.T, d *drill) {
 			d.put(t, "/v1/canary", `{"share": 0.1, "set": {"prompt": "v12"}}`)
 		},
