@@ -177,7 +177,7 @@ type Check struct {
 	LogQL  string `json:"logql,omitempty"`
 	Pass   string `json:"pass"`
 	Fail   string `json:"fail,omitempty"` // between the two: inconclusive
-	// InitialDelay counts from the last write of the run, before which values still
+	// InitialDelay counts from the last write of the run, or what a person did by hand, before which values still
 	// hold the old state, or from the step's beginning when nothing was written. A
 	// second check after the same write does not wait again.
 	InitialDelay    time.Duration `json:"initial_delay_ns"`
