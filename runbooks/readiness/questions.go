@@ -87,6 +87,10 @@ func wanted(p *Pins) []sources.Component {
 	return out
 }
 
+// rollbackOf is the runbook that is for going back and for nothing else, among those
+// that move a component.
+func rollbackOf(c sources.Component) string { return "rollback-" + string(c) }
+
 func rollBack(e *Evidence) []Fact {
 	if e.Pins.Unknown != "" {
 		return unknown("pins", e.Pins.Unknown)
@@ -97,9 +101,9 @@ func rollBack(e *Evidence) []Fact {
 		i := slices.IndexFunc(e.Pins.Pins, func(p Pin) bool { return p.Component == c })
 		book := ""
 		for k := range e.Runbooks.Books {
-			if b := &e.Runbooks.Books[k]; b.Component == c && b.Problem == "" {
+			b := &e.Runbooks.Books[k]
+			if b.Component == c && b.Problem == "" && (book == "" || b.ID == rollbackOf(c)) {
 				book = b.ID
-				break
 			}
 		}
 		switch {
@@ -520,7 +524,8 @@ func ofComponent(e *Evidence, c sources.Component) Fact {
 		if b.Component != c || b.Problem != "" {
 			continue
 		}
-		if f := ofBook(e, b); first || rank(f.Says) > rank(best.Says) {
+		f := ofBook(e, b)
+		if first || rank(f.Says) > rank(best.Says) || f.Says == best.Says && b.ID == rollbackOf(c) {
 			best, first = f, false
 		}
 	}

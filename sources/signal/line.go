@@ -50,7 +50,7 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 	for _, r := range worst {
 		line.Signals = append(line.Signals, r.Signal)
 	}
-	f := found{first: first, kind: mostly(first, snap), undo: undo}
+	f := found{first: first, bad: allBad(snap), kind: mostly(first, snap), undo: undo}
 	cause := likeliest(snap.Changes, first, svc.signal(first.Signal))
 	x := snap.Suspects
 	if x != nil && (x.Signal != first.Signal || len(x.Suspects) == 0) {
@@ -115,6 +115,15 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 		}
 	}
 	return line.withRest(snap)
+}
+
+func allBad(snap *Snapshot) (ids []string) {
+	for i := range snap.Readings {
+		if r := &snap.Readings[i]; r.Verdict == sources.Bad {
+			ids = append(ids, r.Signal)
+		}
+	}
+	return ids
 }
 
 // undone is the rollout that is to be rolled back; nil when there is none.
