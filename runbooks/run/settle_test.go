@@ -32,7 +32,9 @@ func TestTheDelayOfAChecksFirstSampleCountsFromTheLastWrite(t *testing.T) {
 		}
 	}
 	tell(0, journal.RunStarted, Started{Runbook: "x", Steps: []runbooks.Step{
-		check("ahead"), {Name: "apply", Kind: runbooks.Command, Effect: runbooks.Write}, {Name: "look", Kind: runbooks.Command, Effect: runbooks.Read},
+		check("ahead"),
+		{Name: "apply", Kind: runbooks.Command, Effect: runbooks.Write},
+		{Name: "look", Kind: runbooks.Command, Effect: runbooks.Read},
 		check("first"), check("second"), check("late"),
 	}})
 	tell(0, journal.RunIntent, Intent{Step: "ahead", Attempt: 1})
