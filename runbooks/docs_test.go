@@ -13,11 +13,12 @@ import (
 
 // jsonSchema is as much of a JSON schema as the comparison needs.
 type jsonSchema struct {
-	Ref        string                `json:"$ref"`
-	Enum       []string              `json:"enum"`
-	Properties map[string]jsonSchema `json:"properties"`
-	Additional json.RawMessage       `json:"additionalProperties"`
-	Defs       map[string]jsonSchema `json:"$defs"`
+	Ref        string                  `json:"$ref"`
+	Enum       []string                `json:"enum"`
+	Properties map[string]jsonSchema   `json:"properties"`
+	Additional json.RawMessage         `json:"additionalProperties"`
+	Names      struct{ Enum []string } `json:"propertyNames"`
+	Defs       map[string]jsonSchema   `json:"$defs"`
 }
 
 func readSchema(t *testing.T) jsonSchema {
@@ -78,6 +79,13 @@ func TestTheSchemaHasTheKeysOfTheFormat(t *testing.T) {
 	compare("front matter", root, reflect.TypeFor[frontMatter]())
 	compare("settings", root.Defs["settings"], reflect.TypeFor[settings]())
 
+	if got, want := root.Defs["variable"].Properties["suspect"].Enum[len(sources.Components):], Suspected; !slices.Equal(got, want) {
+		t.Errorf("the schema's suspects are %v, those of the format %v", got, want)
+	}
+	if where := root.Defs["settings"].Properties["capture"].Properties["where"]; !slices.Equal(where.Names.Enum, sources.RequestAttributes) {
+		t.Errorf("the schema's attributes are %v", where.Names.Enum)
+	}
+
 	var components []string
 	for _, c := range sources.Components {
 		components = append(components, string(c))
@@ -124,5 +132,31 @@ func TestEveryKeyOfAStepBelongsToAKind(t *testing.T) {
 		if k != "when" && !slices.Contains(used, k) {
 			t.Errorf("no kind of step may have %s", k)
 		}
+	}
+}
+
+func TestEveryShippedRunbookIsInTheTable(t *testing.T) {
+	doc, err := os.ReadFile("../docs/runbooks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(doc), "## The shipped ones")
+	table, _, _ = strings.Cut(table, "\n## ")
+	n := 0
+	for _, l := range Load(nil, Known{}) {
+		rb := l.Runbook
+		if rb == nil {
+			t.Errorf("%s is no runbook", l.File)
+			continue
+		}
+		n++
+		_, row, ok := strings.Cut(table, "\n| `"+rb.ID+"` | ")
+		row, _, _ = strings.Cut(row, "\n")
+		if !ok || rb.Component != "" && !strings.Contains(row, string(rb.Component)) {
+			t.Errorf("the table does not say of %s what it moves (%s): %q", rb.ID, rb.Component, row)
+		}
+	}
+	if rows := strings.Count(table, "\n| `"); rows != n {
+		t.Errorf("the table has %d rows for %d runbooks", rows, n)
 	}
 }

@@ -206,6 +206,19 @@ func (f *filling) capture() {
 		}
 		out.Version[sources.Component(name)] = v
 	}
+	for name, v := range c.Where {
+		at := "capture.where." + name
+		_, known := sources.RequestFilter{}.With(sources.Attribute{Name: name, Value: v})
+		switch {
+		case slices.Contains(sources.Components[:], sources.Component(name)):
+			f.say(at+" key", "the version of the %s stands under version: in capture", name)
+		case !known || !slices.Contains(sources.RequestAttributes, name):
+			f.say(at+" key", "capture.where: requests have no attribute %q; there are %s", shorten(name), oneOf(sources.RequestAttributes))
+		case v == "":
+			f.say(at, "capture.where: %s has no value; write where: {%s: acme} or where: {%s: $NAME}", name, name, name)
+		}
+	}
+	out.Where = c.Where
 	f.step.Capture = out
 }
 

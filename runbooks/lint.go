@@ -110,6 +110,7 @@ func (l *linting) front() {
 		path := "front.vars." + v.Name
 		for _, s := range v.Sources {
 			l.words(path+".run", s.Run, l.vars[:i])
+			l.words(path+".choose", s.Choose, l.vars[:i])
 			path += ".else"
 		}
 	}
@@ -180,6 +181,9 @@ func (l *linting) step(i int, s *Step) {
 	case Capture:
 		for c, v := range s.Capture.Version {
 			l.words(under+".capture.version."+string(c), []string{v}, l.vars)
+		}
+		for name, v := range s.Capture.Where {
+			l.words(under+".capture.where."+name, []string{v}, l.vars)
 		}
 	}
 	l.lines[s.Name] = s.Line

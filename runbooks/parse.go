@@ -203,6 +203,16 @@ func (p *parsing) component(at place, key, c string) {
 	p.fail(at, "%s %q is not known; it can be %s", key, shorten(c), oneOf(sources.Components[:]))
 }
 
+func (p *parsing) suspected(at place, key, of string) {
+	known := make([]string, 0, len(sources.Components)+len(Suspected))
+	for _, c := range sources.Components {
+		known = append(known, string(c))
+	}
+	if known = append(known, Suspected...); !slices.Contains(known, of) {
+		p.fail(at, "%s %q is not known; it can be %s", key, shorten(of), oneOf(known))
+	}
+}
+
 // keep remembers where values stand, for Lint.
 func (p *parsing) keep(under string, r *reader) {
 	for path, at := range r.at {
@@ -223,7 +233,7 @@ func (p *parsing) fillVars(vars varList, r *reader) {
 		}
 		out := Var{Name: v.name, Line: v.at.line}
 		for from := &v.from; from != nil; from, path = from.Else, path+".else" {
-			src := VarSource{Run: from.Run, Value: from.Value, Ask: strings.Join(strings.Fields(from.Ask), " "), Suspect: sources.Component(from.Suspect)}
+			src := VarSource{Suspect: from.Suspect, Run: from.Run, Value: from.Value, Ask: strings.Join(strings.Fields(from.Ask), " "), Choose: from.Choose}
 			given := 0
 			for _, key := range []string{"suspect", "run", "value", "ask"} {
 				if _, ok := r.at[path+"."+key]; ok {
@@ -240,9 +250,15 @@ func (p *parsing) fillVars(vars varList, r *reader) {
 					p.fail(at, "%s needs exactly one of suspect, run, value and ask; put the next best under else", path)
 				}
 			case from.Suspect != "":
-				p.component(r.at[path+".suspect"], path+".suspect", from.Suspect)
+				p.suspected(r.at[path+".suspect"], path+".suspect", from.Suspect)
 			case from.Run != nil:
 				p.argv(r.at[path+".run"], path+".run", from.Run)
+			}
+			if at, ok := r.at[path+".choose"]; ok {
+				p.argv(at, path+".choose", from.Choose)
+				if from.Ask == "" {
+					p.fail(at, "%s.choose is the list that a question offers; write it beside ask", path)
+				}
 			}
 			out.Sources = append(out.Sources, src)
 		}

@@ -107,13 +107,18 @@ type Var struct {
 	Sources []VarSource `json:"sources"`
 }
 
-// VarSource is one way to a value; exactly one field is set.
+// VarSource is one way to a value; exactly one of Suspect, Run, Value and Ask is set.
 type VarSource struct {
-	Suspect sources.Component `json:"suspect,omitempty"` // the version that the verdict line suspects
-	Run     []string          `json:"run,omitempty"`     // a read-only command; its first line. Other variables as $NAME words.
-	Value   string            `json:"value,omitempty"`
-	Ask     string            `json:"ask,omitempty"` // the question
+	Suspect string   `json:"suspect,omitempty"` // a component or another of Suspected: what the verdict line suspects of it
+	Run     []string `json:"run,omitempty"`     // a read-only command; its first line. Other variables as $NAME words.
+	Value   string   `json:"value,omitempty"`
+	Ask     string   `json:"ask,omitempty"`    // the question
+	Choose  []string `json:"choose,omitempty"` // of Ask: a read-only command; a line is a value and what it is
 }
+
+// Suspected are the attributes of requests, besides the components, of which a runbook
+// can ask which value is suspected.
+var Suspected = []string{"tenant", "user", "route", "region", "document", "tool", "error_type", "provider", "model_served"}
 
 // Step is one task item.
 type Step struct {
@@ -170,6 +175,7 @@ type Check struct {
 type CaptureOf struct {
 	Bad     bool                         `json:"bad,omitempty"`
 	Version map[sources.Component]string `json:"version,omitempty"` // values may be $NAME
+	Where   map[string]string            `json:"where,omitempty"`   // by attribute of the request; values may be $NAME
 	Limit   int                          `json:"limit"`
 }
 

@@ -37,6 +37,7 @@ type varSource struct {
 	Run     []string   `yaml:"run"`
 	Value   string     `yaml:"value"`
 	Ask     string     `yaml:"ask"`
+	Choose  []string   `yaml:"choose"`
 	Else    *varSource `yaml:"else"`
 }
 
@@ -104,6 +105,7 @@ type outcomeSetting struct {
 type captureSetting struct {
 	Bad     bool              `yaml:"bad"`
 	Version map[string]string `yaml:"version"`
+	Where   map[string]string `yaml:"where"`
 	Limit   int               `yaml:"limit"`
 }
 

@@ -303,6 +303,14 @@ func (f RequestFilter) With(a Attribute) (RequestFilter, bool) {
 	return f, true
 }
 
+// RequestAttributes are the names, besides the components, by which RequestFilter.With can
+// pick requests.
+var RequestAttributes = []string{
+	"route", "tenant", "user", "region", "outcome", "error_type", "schema", "model_served", "document", "tool", "tool_error", "manifest", "stage",
+	"environment", "prompt_name", "model_requested", "model_fingerprint", "provider", "cache", "finish_reason", "filter", "refusal", "access_denied",
+	"feedback", "fallback", "retrieval_hit",
+}
+
 // Attribute returns what a row has under a name of RequestFilter.Where; of lists, all values.
 func (r *Request) Attribute(name string) []string {
 	one := func(s string) []string { return []string{s} }

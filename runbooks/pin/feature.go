@@ -2,12 +2,14 @@ package pin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
+	"rollcall/sources/nearest"
 	"rollcall/store/journal"
 )
 
@@ -56,6 +58,78 @@ func (s *Set) Features(ctx context.Context) ([]Feature, error) {
 	list = slices.DeleteFunc(list, func(f Feature) bool { return checkName(f.Name) != nil })
 	slices.SortFunc(list, func(a, b Feature) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
+}
+
+// Feature tells of one feature whether it is on. One that the list leaves out is
+// unknown: the list of some services holds only what is off.
+func (s *Set) Feature(ctx context.Context, name string) (Feature, error) {
+	list, err := s.Features(ctx)
+	if err != nil {
+		return Feature{}, err
+	}
+	names := make([]string, len(list))
+	for i, f := range list {
+		if f.Name == name {
+			return f, nil
+		}
+		names[i] = f.Name
+	}
+	msg := fmt.Sprintf("feature %q is not in the list (%%w)", text(name))
+	if near := nearest.Word(name, names); near != "" {
+		return Feature{}, fmt.Errorf(msg+"; did you mean %s?", ErrUnknown, near)
+	}
+	return Feature{}, fmt.Errorf(msg+"; see rollcall feature list", ErrUnknown)
+}
+
+// ErrNoOne says that a search among features did not end at exactly one.
+var ErrNoOne = errors.New("not exactly one feature")
+
+// FindFeature returns the one feature that is called by a word, or that has the word
+// as a part of its name: acme finds tenant.acme, and not tenant.acme-labs beside it.
+func (s *Set) FindFeature(ctx context.Context, word string) (Feature, error) {
+	list, err := s.Features(ctx)
+	if err != nil {
+		return Feature{}, err
+	}
+	want := nameParts(word)
+	var found []Feature
+	for _, f := range list {
+		if f.Name == word {
+			return f, nil
+		}
+		if parts := nameParts(f.Name); len(want) > 0 && len(want) < len(parts) && slices.Equal(parts[len(parts)-len(want):], want) {
+			found = append(found, f)
+		}
+	}
+	if len(found) == 0 { // no name ends with it; one may hold it
+		for _, f := range list {
+			if len(want) > 0 && within(nameParts(f.Name), want) {
+				found = append(found, f)
+			}
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return Feature{}, fmt.Errorf("no feature is named after %q (%w); see rollcall feature list", text(word), ErrNoOne)
+	}
+	return Feature{}, fmt.Errorf("%d features are named after %q (%w): %s and %s among them; name one", len(found), text(word), ErrNoOne, found[0].Name, found[1].Name)
+}
+
+// nameParts are the parts of a name in small letters. A dash parts nothing: names of
+// tenants have dashes.
+func nameParts(s string) []string {
+	return strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return strings.ContainsRune(". /:_=", r) })
+}
+
+func within(parts, want []string) bool {
+	for i := 0; i+len(want) <= len(parts); i++ {
+		if slices.Equal(parts[i:i+len(want)], want) {
+			return true
+		}
+	}
+	return false
 }
 
 // Switch turns a feature on or off, makes sure that it took, and records how that ended.

@@ -328,3 +328,35 @@ func TestFeaturesBehindCommands(t *testing.T) {
 		t.Errorf("listed %v, %v", list, err)
 	}
 }
+
+func TestAFeatureIsFoundByAWordOfItsName(t *testing.T) {
+	list := "printf '%s\\n' 'tenant.acme on' 'tenant.acme-labs on' 'tenant.hooli off' 'hooli.reports on' 'Agent_Tools on' 'agent_planner on'"
+	s := open(t, Target{Features: &Features{Driver: driverExec, List: []string{"sh", "-c", list}, On: []string{"true"}, Off: []string{"true"}}}, &book{}, Guard{})
+	for word, want := range map[string]string{
+		"acme": "tenant.acme", "acme-labs": "tenant.acme-labs", "hooli": "tenant.hooli", "TOOLS": "Agent_Tools", "reports": "hooli.reports",
+		"tenant.hooli": "tenant.hooli",
+	} {
+		if f, err := s.FindFeature(t.Context(), word); err != nil || f.Name != want {
+			t.Errorf("%s finds %v, %v", word, f, err)
+		}
+	}
+	for word, says := range map[string]string{
+		"agent": "2 features are named after", "globex": "no feature is named after", "": "no feature is named after", "tenant": "3 features are named after",
+	} {
+		_, err := s.FindFeature(t.Context(), word)
+		is(t, err, ErrNoOne, says)
+	}
+}
+
+func TestOneFeatureIsReadByItsExactName(t *testing.T) {
+	s := open(t, Target{Features: &Features{
+		Driver: driverExec, List: []string{"printf", "rerank off\\nagent_tools on\\n"}, On: []string{"true"}, Off: []string{"true"},
+	}}, &book{}, Guard{})
+	if f, err := s.Feature(t.Context(), "rerank"); err != nil || f != (Feature{"rerank", false}) {
+		t.Errorf("%v, %v", f, err)
+	}
+	_, err := s.Feature(t.Context(), "agent_tool")
+	is(t, err, ErrUnknown, "did you mean agent_tools?")
+	_, err = s.Feature(t.Context(), "tenant.acme")
+	is(t, err, ErrUnknown, "see rollcall feature list")
+}

@@ -444,6 +444,18 @@ func cases(e *Evidence) []Fact {
 	return []Fact{f, suite}
 }
 
+// skew is how far two clocks may differ without anybody's noticing.
+const skew = 5 * time.Minute
+
+const setClock = "set the clock of this machine; what was done is told from its time"
+
+// ahead tells whether something is dated after now: the clock went back, and how old it is cannot be told.
+func (e *Evidence) ahead(at time.Time) bool { return at.Sub(e.Now) > skew }
+
+func datedAfterNow(at time.Time) string {
+	return "dated " + at.UTC().Format("2006-01-02 15:04Z") + ", after now: how old that is cannot be told"
+}
+
 // practised is how old the last drill may be.
 const practised = 90 * 24 * time.Hour
 
@@ -464,8 +476,12 @@ func rehearsed(e *Evidence) []Fact {
 				last = d
 			}
 		}
+		ahead := e.ahead(last.At)
 		f := Fact{What: "last rehearsal", Detail: "never"}
-		if !last.At.IsZero() {
+		switch {
+		case ahead:
+			f.Detail = datedAfterNow(last.At)
+		case !last.At.IsZero():
 			f.Detail = fmt.Sprintf("%s ago, %s", span(e.Now.Sub(last.At)), last.What)
 		}
 		if !e.Runbooks.Target {
@@ -480,6 +496,8 @@ func rehearsed(e *Evidence) []Fact {
 		drill = unknown("last drill", e.Practice.Unknown)[0]
 	case d.At.IsZero():
 		drill.Says, drill.Detail, drill.Next = No, "never", "rollcall drill: it needs nothing and touches nothing"
+	case e.ahead(d.At):
+		drill.Says, drill.Detail, drill.Next = CannotTell, datedAfterNow(d.At), setClock
 	default:
 		drill.Says, drill.Detail = Yes, fmt.Sprintf("%s ago, %s", span(e.Now.Sub(d.At)), d.Scenario)
 		if d.Verified {
@@ -495,7 +513,7 @@ func rehearsed(e *Evidence) []Fact {
 // ofComponent judges the best practised of the runbooks that move a component.
 func ofComponent(e *Evidence, c sources.Component) Fact {
 	best := Fact{What: string(c), Says: No, Detail: "no runbook that can be run moves it", Next: "docs/runbooks.md says how to write one"}
-	rank := func(w Word) int { return slices.Index([]Word{No, Partly, Yes}, w) }
+	rank := func(w Word) int { return slices.Index([]Word{No, CannotTell, Partly, Yes}, w) }
 	first := true
 	for i := range e.Runbooks.Books {
 		b := &e.Runbooks.Books[i]
@@ -524,6 +542,9 @@ func ofBook(e *Evidence, b *Book) Fact {
 		f.Detail = fmt.Sprintf("%s was practised in a drill %s, never on your own rehearsal target", b.ID, ago(b.Practised))
 	case done.At.IsZero():
 		f.Says, f.Detail, f.Next = No, b.ID+" was never rehearsed", again
+	case e.ahead(done.At):
+		f.Says, f.Next = CannotTell, setClock
+		f.Detail = fmt.Sprintf("%s was %s (%s), %s", b.ID, how, done.What, datedAfterNow(done.At))
 	case !done.Same:
 		f.Says, f.Next = Partly, again
 		f.Detail = fmt.Sprintf("%s has changed since it was %s %s (%s)", b.ID, how, ago(done), done.What)

@@ -14,7 +14,6 @@ import (
 
 	"rollcall/runbooks"
 	"rollcall/runbooks/run/recorder"
-	"rollcall/sources"
 )
 
 func aRead(name, script string) runbooks.Step {
@@ -336,14 +335,43 @@ func TestAnAlteredTextIsNotExecuted(t *testing.T) {
 	}
 }
 
+func TestAQuestionOffersWhatItsCommandLists(t *testing.T) {
+	d := newDesk(t)
+	d.Suspect = func(_ context.Context, _, of string) (string, string, bool) { return "acme", "", of == "tenant" }
+	rb := book(aRead("look", `echo "$SWITCH"`))
+	list := func(printed string) []string { return []string{"printf", printed} }
+	rb.Vars = []runbooks.Var{
+		{Name: "TENANT", Sources: []runbooks.VarSource{{Suspect: "tenant"}}},
+		{Name: "SWITCH", Sources: []runbooks.VarSource{{Run: []string{"sh", "-c", "exit 1"}}, {Ask: "Which switch?", Choose: list("rerank  on\\n\\nagents off, since Monday\\nrerank on\\n\\033[2J bad\\nlast")}}},
+		{Name: "OF", Sources: []runbooks.VarSource{{Ask: "Which of them?", Choose: []string{"echo", "$TENANT"}}}},
+		{Name: "DEAF", Sources: []runbooks.VarSource{{Ask: "And?", Choose: []string{"sh", "-c", "echo it hangs up >&2; exit 3"}}}},
+		{Name: "KNOWN", Sources: []runbooks.VarSource{{Value: "x"}, {Ask: "?", Choose: list("never asked")}}},
+	}
+	p, err := d.Plan(t.Context(), rb, target, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprint(p.Vars[1].Offers, p.Vars[2].Offers, p.Vars[3].Offers, p.Vars[4].Offers)
+	if want := "[{rerank on} {agents off, since Monday} {last }] [{acme }] [] []"; got != want {
+		t.Errorf("offered %s", got)
+	}
+	if !strings.Contains(p.Vars[3].Ask, "And? (sh -c") || !strings.Contains(p.Vars[3].Ask, "it hangs up") {
+		t.Errorf("asked %q", p.Vars[3].Ask)
+	}
+	p, err = d.Plan(t.Context(), rb, target, map[string]string{"SWITCH": "not.in.the.list", "OF": "a", "DEAF": "b"})
+	if err != nil || len(p.Missing()) != 0 || p.Vars[1].Value != "not.in.the.list" || p.Vars[1].Offers != nil {
+		t.Fatalf("%v, %+v", err, p)
+	}
+}
+
 func TestVariablesAreResolvedInOrderAndNoShellSeesThem(t *testing.T) {
 	d := newDesk(t)
-	d.Suspect = func(_ context.Context, _ string, c sources.Component) (string, string, bool) {
-		return "v14; rm -rf /", "Schema failures 9.1%", c == sources.Prompt
+	d.Suspect = func(_ context.Context, _, of string) (string, string, bool) {
+		return "v14; rm -rf /", "Schema failures 9.1%", of == "prompt"
 	}
 	rb := book(aRead("look", `echo "$BAD"`))
 	rb.Vars = []runbooks.Var{
-		{Name: "BAD", Sources: []runbooks.VarSource{{Suspect: sources.Prompt}}},
+		{Name: "BAD", Sources: []runbooks.VarSource{{Suspect: "prompt"}}},
 		{Name: "SAME", Sources: []runbooks.VarSource{{Run: []string{"printf", "%s\\nsecond line\\n", "$BAD"}}}},
 		{Name: "NONE", Sources: []runbooks.VarSource{{Run: []string{"sh", "-c", "echo no version is known to be good >&2; exit 3"}}, {Ask: "Which version was good?"}}},
 		{Name: "AFTER", Sources: []runbooks.VarSource{{Run: []string{"echo", "$NONE"}}}},

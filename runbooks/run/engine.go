@@ -41,7 +41,8 @@ type Measured struct {
 
 // Capturer finds requests and makes entries with artifacts of them. It only reads.
 type Capturer interface {
-	Capture(ctx context.Context, c Capturing) ([]journal.Draft, error)
+	// Capture also says of how many requests these are the newest, and what is not known of that.
+	Capture(ctx context.Context, c Capturing) ([]journal.Draft, sources.Facts, error)
 }
 
 // Capturing says what a capture step wants.
@@ -50,6 +51,7 @@ type Capturing struct {
 	Target  Target
 	Bad     bool
 	Version map[sources.Component]string
+	Where   []sources.Attribute
 	Limit   int
 	Since   time.Time // service time; the run's start less an hour
 }
@@ -68,8 +70,9 @@ type Deps struct {
 	Signals  Signals
 	Capturer Capturer
 	Marker   Marker
-	// Suspect names the version that explains what is bad now, and says why.
-	Suspect func(ctx context.Context, service string, c sources.Component) (version, why string, ok bool)
+	// Suspect names the version of a component, or the value of another attribute of
+	// requests, that explains what is bad now, and says why.
+	Suspect func(ctx context.Context, service, of string) (value, why string, ok bool)
 	Clock   sources.Clock
 	// Dir holds locks, and what recorders write, in the state folder.
 	Dir string

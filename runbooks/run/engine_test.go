@@ -767,14 +767,23 @@ func TestARunThatCannotBeRecordedDoesNothing(t *testing.T) {
 func TestACaptureStepKeepsWhatItFinds(t *testing.T) {
 	bubble(t, func(t *testing.T, d *desk) {
 		var asked Capturing
-		d.Capturer = capturer(func(c Capturing) ([]journal.Draft, error) {
+		d.Capturer = capturer(func(c Capturing) ([]journal.Draft, sources.Facts, error) {
 			asked = c
-			return []journal.Draft{{Kind: journal.Captured, Data: map[string]string{"request": "r1"}, Artifacts: []journal.Artifact{{Name: "request.json", Body: []byte("{}")}}}}, nil
+			kept := journal.Draft{Kind: journal.Captured, Data: map[string]string{"request": "r1"}, Artifacts: []journal.Artifact{{Name: "request.json", Body: []byte("{}")}}}
+			return []journal.Draft{kept}, sources.Facts{Shown: 1, Total: 812, Partial: "one partition is damaged"}, nil
 		})
-		rb := book(runbooks.Step{Name: "evidence", Kind: runbooks.Capture, Capture: &runbooks.CaptureOf{Bad: true, Limit: 5, Version: map[sources.Component]string{sources.Prompt: "$BAD"}}})
+		rb := book(runbooks.Step{Name: "evidence", Kind: runbooks.Capture, Capture: &runbooks.CaptureOf{
+			Bad: true, Limit: 5, Version: map[sources.Component]string{sources.Prompt: "$BAD"}, Where: map[string]string{"tenant": "$BAD", "route": "chat"},
+		}})
 		st := d.ends(d.start(d.plan(rb, "BAD", "v14"), Options{}))
 		if step(st, "evidence").Status != Passed || asked.Version[sources.Prompt] != "v14" || asked.Limit != 5 || !asked.Bad {
 			t.Errorf("%+v asked for %+v", step(st, "evidence"), asked)
+		}
+		if why := step(st, "evidence").Why; why != "1 captured, the newest of 812; not all were looked at: one partition is damaged" {
+			t.Errorf("it says %q", why)
+		}
+		if got := fmt.Sprint(asked.Where); got != "[route=chat tenant=v14]" {
+			t.Errorf("asked for requests of %s", got)
 		}
 		if !strings.Contains(d.journal.kinds(), string(journal.Captured)) {
 			t.Error("nothing was kept")
@@ -787,9 +796,11 @@ func TestACaptureStepKeepsWhatItFinds(t *testing.T) {
 	})
 }
 
-type capturer func(Capturing) ([]journal.Draft, error)
+type capturer func(Capturing) ([]journal.Draft, sources.Facts, error)
 
-func (c capturer) Capture(_ context.Context, w Capturing) ([]journal.Draft, error) { return c(w) }
+func (c capturer) Capture(_ context.Context, w Capturing) ([]journal.Draft, sources.Facts, error) {
+	return c(w)
+}
 
 func TestRehearsalsAreRememberedByTheTextThatWasRehearsed(t *testing.T) {
 	bubble(t, func(t *testing.T, d *desk) {

@@ -87,7 +87,7 @@ func (e *Engine) value(ctx context.Context, p *Plan, v runbooks.Var, answers map
 		return out, "", nil
 	}
 	var tried []string
-	question := ""
+	question, choose := "", []string(nil)
 	for _, s := range v.Sources {
 		switch {
 		case s.Suspect != "":
@@ -96,13 +96,19 @@ func (e *Engine) value(ctx context.Context, p *Plan, v runbooks.Var, answers map
 			}
 			version, because, ok := e.Suspect(ctx, p.Target.Service, s.Suspect)
 			if !ok || acceptable(version) != nil || version == "" {
-				tried = append(tried, "no "+string(s.Suspect)+" is suspected now")
+				tried = append(tried, "no "+s.Suspect+" is suspected now")
 				continue
 			}
-			out.Value, out.From = version, "suspect "+string(s.Suspect)
+			out.Value, out.From = version, "suspect "+s.Suspect
 			return out, because, nil
 		case len(s.Run) > 0:
-			got, failure := e.asked(ctx, p, s.Run)
+			printed, failure := e.asked(ctx, p, s.Run)
+			got := firstLine(printed)
+			if failure == "" {
+				if err := acceptable(got); err != nil {
+					failure = strings.Join(s.Run, " ") + ": " + err.Error()
+				}
+			}
 			if failure != "" {
 				tried = append(tried, failure)
 				continue
@@ -110,7 +116,7 @@ func (e *Engine) value(ctx context.Context, p *Plan, v runbooks.Var, answers map
 			out.Value, out.From = got, strings.Join(s.Run, " ")
 			return out, "", nil
 		case s.Ask != "":
-			question = s.Ask
+			question, choose = s.Ask, s.Choose
 		default:
 			out.Value, out.From = Resolve(s.Value, p.Vars), "the runbook"
 			return out, "", nil
@@ -123,10 +129,33 @@ func (e *Engine) value(ctx context.Context, p *Plan, v runbooks.Var, answers map
 		question += " (" + strings.Join(tried, "; ") + ")"
 	}
 	out.Ask = question
+	if len(choose) > 0 {
+		var failure string
+		if out.Offers, failure = e.offers(ctx, p, choose); failure != "" {
+			out.Ask += " (" + failure + ")"
+		}
+	}
 	return out, "", nil
 }
 
-// asked runs a command that gives a value: the first line of its output.
+// mostOffers is how many values a person is offered.
+const mostOffers = 100
+
+// offers runs the command that lists what there is to choose from: a value on each line,
+// and behind it what it is. Lines whose value no variable may have are left out.
+func (e *Engine) offers(ctx context.Context, p *Plan, argv []string) (out []Offer, failure string) {
+	printed, failure := e.asked(ctx, p, argv)
+	for line := range strings.Lines(printed) {
+		value, note, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if value == "" || len(out) == mostOffers || acceptable(value) != nil || slices.ContainsFunc(out, func(o Offer) bool { return o.Value == value }) {
+			continue
+		}
+		out = append(out, Offer{value, redact.SanitizeLine(e.Redact(strings.TrimSpace(note)), 120)})
+	}
+	return out, failure
+}
+
+// asked runs a command that only reads and returns what it printed.
 func (e *Engine) asked(ctx context.Context, p *Plan, argv []string) (value, failure string) {
 	words, missing := substitute(argv, p.Vars)
 	shown := strings.Join(argv, " ")
@@ -138,11 +167,8 @@ func (e *Engine) asked(ctx context.Context, p *Plan, argv []string) (value, fail
 	if err != nil {
 		return "", fmt.Sprintf("%s: %s", shown, err)
 	}
-	if out == "" {
+	if firstLine(out) == "" {
 		return "", shown + " printed nothing"
-	}
-	if err := acceptable(out); err != nil {
-		return "", shown + ": " + err.Error()
 	}
 	return out, ""
 }

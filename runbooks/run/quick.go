@@ -17,7 +17,7 @@ import (
 
 const quickOutput = 64 << 10
 
-// quick runs a command that only reads and returns the first line of its output,
+// quick runs a command that only reads and returns the beginning of its output,
 // as it came. The error is one harmless line.
 func (e *Engine) quick(ctx context.Context, argv, env []string, timeout time.Duration) (string, error) {
 	if len(argv) == 0 {
@@ -56,8 +56,12 @@ func (e *Engine) quick(ctx context.Context, argv, env []string, timeout time.Dur
 		}
 		return "", fmt.Errorf("%w: %s", err, redact.SanitizeLine(e.Redact(said), 300))
 	}
-	line, _, _ := strings.Cut(out.String(), "\n")
-	return strings.TrimSuffix(line, "\r"), nil
+	return out.String(), nil
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return strings.TrimSuffix(line, "\r")
 }
 
 // find looks for a program in the PATH that the command will have.

@@ -84,6 +84,7 @@ func (d *driver) askWhether(r *runbooks.Reconcile) (out Reconciled) {
 		out.Error = redact.SanitizeLine(err.Error(), 300)
 		return out
 	}
+	value = firstLine(value)
 	out.Value = redact.SanitizeLine(d.e.Redact(value), 200)
 	vars := map[string]string{}
 	for _, v := range d.exact.Vars {

@@ -42,6 +42,14 @@ type Value struct {
 	From  string `json:"from"` // "suspect prompt", "rollcall pin last-good prompt --not v14", "you"
 	// Ask is the question when a person must give it.
 	Ask string `json:"ask,omitempty"`
+	// Offers are what there is to choose from; another value may be given all the same.
+	Offers []Offer `json:"offers,omitempty"`
+}
+
+// Offer is one value that a person may choose.
+type Offer struct {
+	Value string `json:"value"`
+	Note  string `json:"note,omitempty"` // what it is
 }
 
 // Target says what a run acts on.

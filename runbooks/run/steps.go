@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -172,11 +174,15 @@ func (d *driver) capture(i int, s *runbooks.Step) error {
 	for part, v := range s.Capture.Version {
 		c.Version[part] = Resolve(v, d.exact.Vars)
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.Capture.Where)) {
+		c.Where = append(c.Where, sources.Attribute{Name: name, Value: Resolve(s.Capture.Where[name], d.exact.Vars)})
+	}
 	var found []journal.Draft
+	var facts sources.Facts
 	err = d.attend(true, func(ctx context.Context) (err error) {
 		bounded, cancel := context.WithTimeout(ctx, measureTimeout)
 		defer cancel()
-		found, err = d.e.Capturer.Capture(bounded, c)
+		found, facts, err = d.e.Capturer.Capture(bounded, c)
 		return err
 	})
 	switch {
@@ -197,8 +203,23 @@ func (d *driver) capture(i int, s *runbooks.Step) error {
 		f := &found[n]
 		f.Service, f.Environment, f.Incident, f.Run = c.Target.Service, c.Target.Environment, c.Target.Incident, d.id
 	}
-	o.Status, o.Then, o.Why = Passed, ThenNext, fmt.Sprintf("%d captured", len(found))
+	o.Status, o.Then, o.Why = Passed, ThenNext, capturedWords(len(found), facts)
 	return d.finish(o, found...)
+}
+
+// capturedWords says what was kept of how much.
+func capturedWords(n int, f sources.Facts) string {
+	out := fmt.Sprintf("%d captured", n)
+	switch {
+	case f.Total < 0:
+		out += ", the newest of more than were counted"
+	case f.Total > n:
+		out += fmt.Sprintf(", the newest of %d", f.Total)
+	}
+	if f.Partial != "" {
+		out += "; not all were looked at: " + redact.SanitizeLine(f.Partial, 200)
+	}
+	return out
 }
 
 // criteria decides whether the run did what it is for.

@@ -33,8 +33,9 @@ type Explanation struct {
 	Verdict sources.Verdict `json:"verdict"`
 	Words   [2]string       `json:"words"` // what bad and good requests are called
 	// Above or Below is the number from which on a request was bad, where a number decides.
-	Above sources.Num `json:"above"`
-	Below sources.Num `json:"below"`
+	Above sources.Num  `json:"above"`
+	Below sources.Num  `json:"below"`
+	Unit  sources.Unit `json:"-"` // of Above and Below
 	suspect.Found
 	// Shapes are how the duration, and each stage of it, is distributed; of signals about time only.
 	Shapes   []suspect.Shape `json:"shapes,omitempty"`
@@ -257,6 +258,7 @@ func (r *run) explainRows(ctx context.Context, sig *Signal, reading *sources.Rea
 	}
 	x.Found = found
 	if !math.IsNaN(cut) {
+		x.Unit = unitOf(sig.Outcome.Number)
 		if sig.Outcome.Low {
 			x.Below = sources.N(cut)
 		} else {
@@ -264,6 +266,30 @@ func (r *run) explainRows(ctx context.Context, sig *Signal, reading *sources.Rea
 		}
 	}
 	return true, nil
+}
+
+// unitOf is the unit of a number column of request rows.
+func unitOf(column string) sources.Unit {
+	switch column {
+	case "cost":
+		return sources.USD
+	case "score":
+		return sources.Score
+	case "tokens", "tokens_in", "tokens_out", "tokens_cached":
+		return sources.Tokens
+	}
+	return sources.Seconds
+}
+
+// Cut says from which number on a request was bad: "expensive: above $0.011"; empty where no number decides.
+func (x *Explanation) Cut() string {
+	switch {
+	case x.Above.OK:
+		return x.Words[0] + ": above " + format(x.Above.V, x.Unit)
+	case x.Below.OK:
+		return x.Words[0] + ": below " + format(x.Below.V, x.Unit)
+	}
+	return ""
 }
 
 // explainLabels compares what the labels of a proportion's metric tell: versions

@@ -46,7 +46,7 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 	}
 	first := worst[0]
 	line.Verdict, line.Since = first.Verdict, first.Since
-	line.Parts, line.Chance = append(line.Parts, describe(first, svc, snap, true)), chance(first.Judgement)
+	line.Parts, line.Asides = append(line.Parts, describe(first, svc, snap, true)), asides(first)
 	for _, r := range worst {
 		line.Signals = append(line.Signals, r.Signal)
 	}
@@ -110,6 +110,9 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 	}
 	for _, r := range worst[1:] {
 		line.Parts = append(line.Parts, "Also "+lower(describe(r, svc, snap, false)))
+		if x := snap.Suspects; x != nil && x.Signal == r.Signal && len(x.Suspects) > 0 {
+			line.Parts = append(line.Parts, "Its suspect: "+x.Suspects[0].Name()+" "+versus(&x.Suspects[0])+".")
+		}
 	}
 	return line.withRest(snap)
 }
@@ -219,34 +222,58 @@ func describe(r *sources.Reading, svc *service, snap *Snapshot, since bool) stri
 		b.WriteString("≥ ")
 	}
 	b.WriteString(format(r.Value, r.Unit))
+	since = since && !r.Since.IsZero()
 	if kind := mostly(r, snap); kind != "" {
-		b.WriteString(", mostly " + kind + ",")
+		b.WriteString(", mostly " + kind)
+		if since {
+			b.WriteByte(',')
+		}
 	}
-	if since && !r.Since.IsZero() {
+	if since {
 		if beganBefore(r) {
 			b.WriteString(" since before " + clockTime(r.Since, snap.At))
 		} else {
 			b.WriteString(" since " + clockTime(r.Since, snap.At) + doubt(r.Judgement))
 		}
 	}
-	switch {
-	case known(r.Usual):
-		b.WriteString(" (usual " + format(r.Usual.Value, r.Unit) + chance(r.Judgement) + ")")
-	case r.Threshold != nil && r.Verdict == sources.Bad && on(r.Threshold.Bad):
-		b.WriteString(" (limit " + format(r.Threshold.Bad, r.Unit) + ")")
-	case r.Threshold != nil && on(r.Threshold.Watch):
-		b.WriteString(" (limit " + format(r.Threshold.Watch, r.Unit) + ")")
+	if what := heldAgainst(r); what != "" {
+		b.WriteString(" (" + what + chance(r) + ")")
 	}
 	b.WriteByte('.')
 	return b.String()
 }
 
-// chance is how improbable a share is when all is as usual: where the test that says so decided or agrees.
-func chance(j *sources.Judgement) string {
-	if j == nil || j.P == nil || *j.P > stat.AlphaSeries {
-		return ""
+// heldAgainst is what a value is worse than: "usual 1.2%".
+func heldAgainst(r *sources.Reading) string {
+	switch {
+	case known(r.Usual):
+		return "usual " + format(r.Usual.Value, r.Unit)
+	case r.Threshold != nil && r.Verdict == sources.Bad && on(r.Threshold.Bad):
+		return "limit " + format(r.Threshold.Bad, r.Unit)
+	case r.Threshold != nil && on(r.Threshold.Watch):
+		return "limit " + format(r.Threshold.Watch, r.Unit)
 	}
-	return ", p=" + stat.Words(*j.P)
+	return ""
+}
+
+// asides are what describe says of a reading and can do without, the first to go first.
+func asides(r *sources.Reading) []string {
+	what, p := heldAgainst(r), chance(r)
+	switch {
+	case what == "":
+		return nil
+	case p == "":
+		return []string{" (" + what + ")"}
+	}
+	return []string{p, " (" + what + ")"}
+}
+
+// chance is how improbable a share is when all is as usual: where the test that says so decided or agrees.
+func chance(r *sources.Reading) string {
+	if j := r.Judgement; known(r.Usual) && j != nil && j.P != nil && *j.P <= stat.AlphaSeries {
+		return ", p=" + stat.Words(*j.P)
+	}
+	return ""
 }
 
 // mostly is the kind that most errors are of, where one stands out.

@@ -30,11 +30,21 @@ var offers = []struct {
 	{"switch-back", func(f *found) bool { return f.tried(rollout.BlueGreen) && f.undo.Live == f.undo.Candidate.Name }},
 	// Whoever is refused needs money first, whatever has spent it.
 	{"raise-budget", func(f *found) bool { return f.mostly(overBudget) }},
+	// What spills other people's data is contained, which takes more than going back.
+	{"contain-privacy-leak", func(f *found) bool { return f.is("redactions") && (f.back == sources.Index || f.back == "") }},
+	{"cache-collapse", func(f *found) bool { return f.is(cacheSignals...) && f.back == sources.Prompt }},
+	// The pin stayed where it was: whether another snapshot is better, the evals say.
+	{"eval-drift", func(f *found) bool { return f.back == sources.Model && f.cause != nil && f.cause.Silent }},
 	{"rollback-prompt", func(f *found) bool { return f.back == sources.Prompt }},
 	{"rollback-model", func(f *found) bool { return f.back == sources.Model }},
 	{"rollback-tools", func(f *found) bool { return f.back == sources.Tools }},
 	{"rollback-index", func(f *found) bool { return f.back == sources.Index }},
 	{"rollback-policy", func(f *found) bool { return f.back == sources.Policy }},
+	{"shutdown-for-safety", func(f *found) bool { return f.is("filter_trigger", "refusal", "access_control") && f.ofSomebody() }},
+	{"stop-runaway", func(f *found) bool {
+		return f.is("cost_per_req", "spend_rate", "tokens_per_req", "budget_user_hour", "budget_request", "unusual_query") && f.ofSomebody()
+	}},
+	{"eval-drift", func(f *found) bool { return f.unexplained("eval_score") && !f.ofSomebody() }},
 	{"raise-budget", func(f *found) bool { return f.unexplained("budget_used") && f.first.Verdict == sources.Bad }},
 	{"backpressure", func(f *found) bool { return f.cause == nil && f.mostly(limited) }},
 	{"backpressure", func(f *found) bool {
@@ -43,6 +53,9 @@ var offers = []struct {
 	{"provider-outage", func(f *found) bool { return f.cause == nil && f.mostly(fromProvider) }},
 	{"provider-outage", func(f *found) bool { return f.unexplained("fallback_rate") }},
 }
+
+// cacheSignals are those that a prompt whose beginning changes makes bad.
+var cacheSignals = []string{"cache_exact", "cache_semantic", "cache_exact_semantic", "cache_provider", "cache_saved"}
 
 // Kinds of errors, by parts of their names: these differ from system to system.
 var (
@@ -78,7 +91,27 @@ func (f *found) mostly(kinds []string) bool {
 	return kind != "" && slices.ContainsFunc(kinds, func(k string) bool { return strings.Contains(kind, k) })
 }
 
+func (f *found) is(signals ...string) bool {
+	return f.first != nil && slices.Contains(signals, f.first.Signal)
+}
+
+// ofSomebody tells whether the bad requests come from one tenant or user, and no
+// version explains them.
+func (f *found) ofSomebody() bool {
+	if f.suspect == nil || f.back != "" {
+		return false
+	}
+	for _, c := range sources.Components {
+		if _, ok := f.suspect.Version(c); ok {
+			return false
+		}
+	}
+	_, tenant := f.suspect.Value("tenant")
+	_, user := f.suspect.Value("user")
+	return tenant || user
+}
+
 // unexplained tells whether the worst is one of these signals and nothing changed before.
 func (f *found) unexplained(signals ...string) bool {
-	return f.first != nil && f.cause == nil && f.back == "" && slices.Contains(signals, f.first.Signal)
+	return f.is(signals...) && f.cause == nil && f.back == ""
 }

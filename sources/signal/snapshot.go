@@ -65,8 +65,9 @@ type Line struct {
 	Runbook string           `json:"runbook,omitempty"`
 	// Parts are the sentence in pieces, most important first; Text joins what fits.
 	Parts []string `json:"-"`
-	// Chance is what the first part says of how improbable it is, ", p=4e-12": the first to go where room is short.
-	Chance string `json:"-"`
+	// Asides are what the first part can do without where room is short, in the order they go:
+	// ", p=4e-12", " (usual 1.2%)".
+	Asides []string `json:"-"`
 	// Blind names what could not be seen: "loki unreachable".
 	Blind []string `json:"blind,omitempty"`
 }

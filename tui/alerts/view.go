@@ -34,6 +34,16 @@ func footLines(c pane.Context) int {
 
 func tableHeight(c pane.Context) int { return max(1, c.Height-headLines-footLines(c)) }
 
+// underRows is how many lines the foot may take where the rows leave room: what is said there in
+// full is worth more than empty lines.
+func underRows(c pane.Context, used, wanted int) int {
+	foot := footLines(c)
+	if foot == 1 {
+		return foot
+	}
+	return max(foot, min(wanted+2, c.Height-used-1))
+}
+
 // View draws what fires, one alert in full, or what alerts ask of people.
 func (p *Pane) View(c pane.Context) string {
 	if c.Width <= 0 || c.Height <= 0 {
@@ -70,10 +80,11 @@ func (p *Pane) listView(c pane.Context) []string {
 
 // withFoot puts the detail of the selection, or what is typed or asked, under the rows.
 func (p *Pane) withFoot(c pane.Context, lines []string, detail func(c pane.Context) []string) []string {
-	foot := footLines(c)
+	d := detail(c)
+	foot := underRows(c, len(lines), len(d))
 	if asking := p.asking(c); asking != nil {
-		foot = min(max(foot, len(asking)+1), max(1, c.Height-2))
-		detail = func(pane.Context) []string { return asking }
+		foot = min(max(footLines(c), len(asking)+1), max(1, c.Height-2))
+		d = asking
 	}
 	for len(lines) < c.Height-foot {
 		lines = append(lines, "")
@@ -81,7 +92,6 @@ func (p *Pane) withFoot(c pane.Context, lines []string, detail func(c pane.Conte
 	lines = lines[:max(0, c.Height-foot)]
 	if foot > 1 {
 		lines = append(lines, c.Theme.Dim.Render(strings.Repeat(c.Theme.Glyphs.Border.Top, c.Width)))
-		d := detail(c)
 		for i := range foot - 2 {
 			l := ""
 			if i < len(d) {

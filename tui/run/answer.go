@@ -42,7 +42,21 @@ type typing struct {
 	verb     run.Verb
 	step     string
 	prompt   string
-	needs    bool // empty words are no answer
+	needs    bool        // empty words are no answer
+	offers   []run.Offer // what there is to choose from; anything else can be typed
+	picked   int         // of the offers; -1: none
+}
+
+// offersShown is how many offers stand above the line at once.
+const offersShown = 8
+
+// pick puts another offer into the line.
+func (t *typing) pick(by int) (value string, ok bool) {
+	if len(t.offers) == 0 {
+		return "", false
+	}
+	t.picked = max(0, min(len(t.offers)-1, t.picked+by))
+	return t.offers[t.picked].Value, true
 }
 
 // choice is the answer with this verb, if it is possible now.
@@ -63,8 +77,18 @@ func (p *Pane) key(c pane.Context, k tea.KeyPressMsg) tea.Cmd {
 	case p.sure.Active():
 		return p.sure.Key(k)
 	case p.input.Active():
-		if k.String() == "enter" {
+		switch k.String() {
+		case "enter":
 			return p.submit(c)
+		case "up", "down":
+			by := 1
+			if k.String() == "up" {
+				by = -1
+			}
+			if v, ok := p.typing.pick(by); ok {
+				p.input.SetValue(v)
+				return nil
+			}
 		}
 		p.input.Update(k)
 		return nil

@@ -15,6 +15,11 @@ var scenes = []struct {
 	do   func(d *panetest.Driver)
 }{
 	{"plan", func(d *panetest.Driver) { plan(d) }},
+	{"choose", func(d *panetest.Driver) {
+		plan(d)
+		offer(d)
+		d.Press("enter", "down", "down", "down")
+	}},
 	{"ask", func(d *panetest.Driver) { started(d) }},
 	{"command", func(d *panetest.Driver) {
 		started(d)
@@ -66,6 +71,15 @@ func escalated(s *run.State) {
 func plan(d *panetest.Driver) {
 	d.Do(d.Pane.Open(d.C, pane.PlanOf("rollback-prompt")))
 	d.Shows("frozen")
+}
+
+// offer lists what there is to choose from for the missing variable.
+func offer(d *panetest.Driver) {
+	offers := []run.Offer{{Value: "agent_tools", Note: "on"}, {Value: "exact_cache", Note: "on"}, {Value: "rerank", Note: "off"}}
+	for _, name := range []string{"acme", "contoso", "globex", "hooli", "initech", "umbrella", "wayne"} {
+		offers = append(offers, run.Offer{Value: "tenant." + name, Note: "on"})
+	}
+	d.Pane.(*Pane).plan.Vars[2].Offers = offers
 }
 
 // started gives the missing variable and starts the run; its first question is on the screen and has settled.

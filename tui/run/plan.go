@@ -69,7 +69,7 @@ func (p *Pane) edit(name string) {
 			if prompt == "" {
 				prompt = name + " instead of what was found"
 			}
-			p.typing = typing{variable: name, prompt: prompt, needs: true}
+			p.typing = typing{variable: name, prompt: prompt, needs: true, offers: v.Offers, picked: -1}
 			p.input.Open(v.Value)
 		}
 	}
@@ -118,7 +118,11 @@ func (p *Pane) planFoot(c pane.Context) []string {
 			}
 		}
 		if missing := p.plan.Missing(); len(missing) > 0 {
-			keyLine("enter", "type "+missing[0].Name+": "+missing[0].Ask, t.Bright)
+			word := "type "
+			if len(missing[0].Offers) > 0 {
+				word = "choose "
+			}
+			keyLine("enter", word+missing[0].Name+": "+missing[0].Ask, t.Bright)
 		} else {
 			keyLine("enter", startWords(p.plan), t.Bright)
 		}

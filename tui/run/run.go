@@ -459,7 +459,11 @@ func (p *Pane) Keys() []key.Binding {
 		enter := keys.enter
 		enter.SetHelp("enter", "start")
 		if p.plan != nil && len(p.plan.Missing()) > 0 {
-			enter.SetHelp("enter", "type "+p.plan.Missing()[0].Name)
+			word := "type "
+			if len(p.plan.Missing()[0].Offers) > 0 {
+				word = "choose "
+			}
+			enter.SetHelp("enter", word+p.plan.Missing()[0].Name)
 		}
 		move := keys.move
 		move.SetHelp("up/down", "choose a variable")

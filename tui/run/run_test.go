@@ -2,6 +2,7 @@ package run
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -319,5 +320,32 @@ func TestLevelOf(t *testing.T) {
 	}
 	if _, ok := levelOf("value <= usual * 2", sources.Num{}); ok {
 		t.Error("a level was made of an unknown usual value")
+	}
+}
+
+func TestWhatAVariableOffersIsChosenWithTheArrowsAndAnythingElseIsTyped(t *testing.T) {
+	for name, tc := range map[string]struct {
+		keys []string
+		want string
+	}{
+		"the second":              {[]string{"down", "down"}, "exact_cache"},
+		"the last and no farther": {slices.Repeat([]string{"down"}, 30), "tenant.wayne"},
+		"back up":                 {[]string{"down", "down", "down", "up", "up", "up", "up"}, "agent_tools"},
+		"something else":          {[]string{"x", "y"}, "xy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDriver(t)
+			plan(d)
+			offer(d)
+			d.Shows("choose TICKET")
+			d.Press("enter")
+			d.Shows("tenant.contoso")
+			d.Press(tc.keys...)
+			d.Press("enter")
+			d.Until("the variable is taken", func() bool { p := d.Pane.(*Pane); return len(p.plan.Missing()) == 0 && !p.loading })
+			if got := d.Pane.(*Pane).plan.Vars[2].Value; got != tc.want {
+				t.Errorf("%s was taken", got)
+			}
+		})
 	}
 }

@@ -312,7 +312,36 @@ func (p *Pane) inputLines(c pane.Context) []string {
 	for _, l := range kit.Wrap(p.typing.prompt, max(10, c.Width-2)) {
 		out = append(out, " "+t.Watch.Render(l))
 	}
-	return append(out, " "+p.input.View(c, ">", c.Width-2), " "+t.Key.Render("enter")+t.Dim.Render(" send it   ")+t.Key.Render("esc")+t.Dim.Render(" leave it"))
+	out = append(out, p.offerLines(c)...)
+	foot := t.Key.Render("enter") + t.Dim.Render(" send it   ") + t.Key.Render("esc") + t.Dim.Render(" leave it")
+	if len(p.typing.offers) > 0 {
+		foot = t.Key.Render("up down") + t.Dim.Render(" choose   ") + foot
+	}
+	return append(out, " "+p.input.View(c, ">", c.Width-2), " "+foot)
+}
+
+// offerLines are those of the offers that there is room for, around the chosen one.
+func (p *Pane) offerLines(c pane.Context) []string {
+	t, offers := c.Theme, p.typing.offers
+	most := min(len(offers), offersShown, max(3, c.Height/3))
+	top := max(0, min(p.typing.picked-most/2, len(offers)-most))
+	nameW := 0
+	for i := range offers {
+		nameW = max(nameW, ansi.StringWidth(kit.Line(offers[i].Value, 40)))
+	}
+	var out []string
+	for i := top; i < min(top+most, len(offers)); i++ {
+		mark, st := "   ", t.Plain
+		if i == p.typing.picked {
+			mark, st = " "+t.Glyphs.Cursor+" ", t.Bright
+		}
+		line := mark + st.Render(widget.Fit(kit.Line(offers[i].Value, nameW), nameW, t.Glyphs.Ellipsis)) + "  " + t.Dim.Render(kit.Line(widget.Words(offers[i].Note, t.Options.ASCII), c.Width))
+		out = append(out, widget.Fit(line, c.Width, t.Glyphs.Ellipsis))
+	}
+	if left := len(offers) - most; left > 0 {
+		out = append(out, "   "+t.Dim.Render(fmt.Sprintf("%s %d more", t.Glyphs.Ellipsis, left)))
+	}
+	return out
 }
 
 // click looks at the step that was clicked.

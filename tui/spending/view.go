@@ -14,9 +14,21 @@ import (
 	"rollcall/tui/widget"
 )
 
-// The lines above what scrolls, and below it, where the selected item is said in full.
-const headLines = 2
+// head is what stands above what scrolls: the sentence, as long as it is where there is room.
+func (p *Pane) head(c pane.Context) []string {
+	t := c.Theme
+	style, text := t.Dim, "Nothing here needs attention."
+	if r := report(c); r != nil && r.Line != "" {
+		style, text = t.Bright, p.text(c, r.Line)
+	}
+	var out []string
+	for _, l := range kit.Lines(text, max(10, c.Width-2), max(1, c.Height/4), t.Glyphs.Ellipsis) {
+		out = append(out, " "+style.Render(l))
+	}
+	return append(out, "")
+}
 
+// footLines are the lines below, where the selected item is said in full.
 func footLines(c pane.Context) int {
 	if c.Height >= 14 {
 		return 3
@@ -60,17 +72,14 @@ func (p *Pane) View(c pane.Context) string {
 	items := p.items(c)
 	at := p.at(items)
 	lines := p.lines(c, items)
-	h := max(1, c.Height-headLines-footLines(c))
+	out := p.head(c)
+	over := len(out)
+	h := max(1, c.Height-over-footLines(c))
 	p.scroll(lines, at, h)
-	head := t.Dim.Render("Nothing here needs attention.")
-	if r.Line != "" {
-		head = t.Bright.Render(p.text(c, r.Line))
-	}
-	out := []string{" " + ansi.Truncate(head, max(1, c.Width-2), t.Glyphs.Ellipsis), ""}
 	for i := p.top; i < min(len(lines), p.top+h); i++ {
 		out = append(out, lines[i].text)
 	}
-	for len(out) < headLines+h {
+	for len(out) < over+h {
 		out = append(out, "")
 	}
 	foot := ""

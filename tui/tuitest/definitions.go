@@ -38,7 +38,7 @@ func Rollback() *runbooks.Runbook {
 		MaxDuration: 30 * time.Minute, RehearseEvery: 30 * 24 * time.Hour, File: "library/rollback-prompt.md", Hash: "5f2c9d",
 		Intro: "When schema failures or wrong answers began with a prompt change. Takes ten minutes.",
 		Vars: []runbooks.Var{
-			{Name: "BAD", Line: 9, Sources: []runbooks.VarSource{{Suspect: sources.Prompt}}},
+			{Name: "BAD", Line: 9, Sources: []runbooks.VarSource{{Suspect: "prompt"}}},
 			{Name: "GOOD", Line: 10, Sources: []runbooks.VarSource{{Run: []string{"rollcall", "pin", "last-good", "prompt", "--not", "$BAD"}}}},
 			{Name: "TICKET", Line: 11, Sources: []runbooks.VarSource{{Ask: "Which ticket is this for? (none is an answer)"}}},
 		},

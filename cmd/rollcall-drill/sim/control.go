@@ -367,6 +367,9 @@ func (c *Control) State() State {
 	for _, f := range features {
 		s.Features[f] = !c.set.disabled[f]
 	}
+	for _, name := range tenantNames() {
+		s.Features[tenantFeature+name] = true
+	}
 	for f, off := range c.set.disabled {
 		if off {
 			s.Features[f] = false

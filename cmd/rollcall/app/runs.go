@@ -170,13 +170,19 @@ func (m runMarker) Reopen(ctx context.Context, id, why string) error {
 // runCapturer keeps requests as artifacts.
 type runCapturer struct{ a *App }
 
-func (c runCapturer) Capture(ctx context.Context, w run.Capturing) ([]journal.Draft, error) {
-	limit := min(max(1, w.Limit), captureAtMax)
-	list, err := c.a.Requests(ctx, sources.RequestFilter{
-		Service: w.Target.Service, Since: w.Since, Until: c.a.clock.Now(), Bad: w.Bad, Versions: w.Version, Limit: limit,
-	})
+func (c runCapturer) Capture(ctx context.Context, w run.Capturing) ([]journal.Draft, sources.Facts, error) {
+	f := sources.RequestFilter{
+		Service: w.Target.Service, Since: w.Since, Until: c.a.clock.Now(), Bad: w.Bad, Versions: w.Version, Limit: min(max(1, w.Limit), captureAtMax),
+	}
+	for _, a := range w.Where {
+		var ok bool
+		if f, ok = f.With(a); !ok {
+			return nil, sources.Facts{}, fmt.Errorf("requests cannot be picked by %s; correct the runbook", line(a.Name))
+		}
+	}
+	list, err := c.a.Requests(ctx, f)
 	if err != nil {
-		return nil, err
+		return nil, sources.Facts{}, err
 	}
 	var out []journal.Draft
 	for i := range list.Rows {
@@ -186,11 +192,11 @@ func (c runCapturer) Capture(ctx context.Context, w run.Capturing) ([]journal.Dr
 		}
 		v, err := c.a.Request(ctx, w.Target.Service, id)
 		if err != nil {
-			return nil, err
+			return nil, sources.Facts{}, err
 		}
 		artifacts, err := artifactsOf(v)
 		if err != nil {
-			return nil, err
+			return nil, sources.Facts{}, err
 		}
 		out = append(out, journal.Draft{
 			Kind: journal.Captured,
@@ -201,27 +207,36 @@ func (c runCapturer) Capture(ctx context.Context, w run.Capturing) ([]journal.Dr
 			Artifacts: artifacts,
 		})
 	}
-	return out, nil
+	return out, list.Facts, nil
 }
 
-// suspect names the version that the verdict line holds responsible.
-func (a *App) suspect(ctx context.Context, service string, c sources.Component) (version, why string, ok bool) {
+// suspect names what the verdict line holds responsible: the version of a component, or
+// the value of another attribute that the bad requests share.
+func (a *App) suspect(ctx context.Context, service, of string) (value, why string, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, suspectWait)
 	defer cancel()
 	snap, err := a.eval.Snapshot(ctx, service, sources.View{Range: time.Hour, Columns: 120}, sources.QualityPane)
-	if err == nil && snap.Suspects != nil && snap.Line.Change == nil {
-		// No change was seen, and still the bad requests may have run a version that the good ones did not.
-		for i := range snap.Suspects.Suspects {
-			s := &snap.Suspects.Suspects[i]
-			if v, ok := s.Version(c); ok && s.Explained >= snap.Suspects.Suspects[0].Explained/3 {
-				return v, line(snap.Suspects.Phrase(s)), true
-			}
-		}
-	}
-	if err != nil || snap.Line.Change == nil || snap.Line.Change.Component != c || snap.Line.Change.To == "" {
+	if err != nil {
 		return "", "", false
 	}
-	return snap.Line.Change.To, line(snap.Line.Text(200)), true
+	version := slices.Contains(sources.Components[:], sources.Component(of))
+	if c := snap.Line.Change; version && c != nil {
+		if string(c.Component) != of || c.To == "" {
+			return "", "", false
+		}
+		return c.To, line(snap.Line.Text(200)), true
+	}
+	if snap.Suspects == nil {
+		return "", "", false
+	}
+	// No change was seen, or none says it, and still the bad requests may share what the good ones do not.
+	for i := range snap.Suspects.Suspects {
+		s := &snap.Suspects.Suspects[i]
+		if v, ok := s.Value(of); ok && v != "" && s.Explained >= snap.Suspects.Suspects[0].Explained/3 {
+			return v, line(snap.Suspects.Phrase(s)), true
+		}
+	}
+	return "", "", false
 }
 
 // runbookList reads and lints all runbooks for a service.

@@ -341,13 +341,13 @@ func (t *printer) fatigue(r *fatigue.Report) {
 		if x.Share.OK {
 			share = fmt.Sprintf("%.0f%%", x.Share.V*100)
 		}
-		tb.add(cell{x.Signal, &t.theme.Bright}, plainCell(fmt.Sprint(x.Firings)), plainCell(t.number(x.PerWeek, "%.1f")), plainCell(widget.Span(time.Duration(x.FiringS)*time.Second)),
+		tb.add(cell{clean(x.Name()), &t.theme.Bright}, plainCell(fmt.Sprint(x.Firings)), plainCell(t.number(x.PerWeek, "%.1f")), plainCell(widget.Span(time.Duration(x.FiringS)*time.Second)),
 			plainCell(share), plainCell(fmt.Sprint(x.Flaps)), plainCell(fmt.Sprint(x.Wavers)), plainCell(taken), cell{advice, style})
 	}
 	tb.print(t)
 	for i := range r.Rules {
 		if x := &r.Rules[i]; x.Why != "" {
-			t.line("%s: %s", x.Signal, t.words(clean(x.Why)))
+			t.line("%s: %s", clean(x.Name()), t.words(clean(x.Why)))
 		}
 	}
 	t.line("")

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rollcall/cmd/rollcall/config"
 	"rollcall/sources"
 	"rollcall/sources/signal"
 	"rollcall/sources/signal/spend"
@@ -26,28 +29,16 @@ func (p *Program) costCommand(o *options) *cobra.Command {
 		Example: "  rollcall cost\n  rollcall cost --range 6h -o json",
 		Args:    cobra.NoArgs,
 	}
+	cmd.AddCommand(p.costWho(o))
 	format := output(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		asJSON, err := asJSON(*format)
 		if err != nil {
 			return err
 		}
-		ctx := cmd.Context()
-		s, cfg, service, err := p.session(ctx, o, ReadOnly)
+		snap, cfg, err := p.spending(cmd.Context(), o)
 		if err != nil {
 			return err
-		}
-		defer func() { _ = s.Close() }()
-		v, err := o.view(s.Clock().Now())
-		if err != nil {
-			return err
-		}
-		snap, err := s.Snapshot(ctx, service, v, sources.CostPane)
-		if err != nil {
-			return &exit{ExitUnreachable, err}
-		}
-		if snap.Spend == nil {
-			return &exit{ExitUnreachable, fmt.Errorf("where money goes was not read; run it again")}
 		}
 		if asJSON {
 			err = writeJSON(p.Out, costsOf(snap))
@@ -67,6 +58,27 @@ func (p *Program) costCommand(o *options) *cobra.Command {
 	return cmd
 }
 
+// spending reads where money goes, once.
+func (p *Program) spending(ctx context.Context, o *options) (*signal.Snapshot, *config.File, error) {
+	s, cfg, service, err := p.session(ctx, o, ReadOnly)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = s.Close() }()
+	v, err := o.view(s.Clock().Now())
+	if err != nil {
+		return nil, nil, err
+	}
+	snap, err := s.Snapshot(ctx, service, v, sources.CostPane)
+	if err != nil {
+		return nil, nil, &exit{ExitUnreachable, err}
+	}
+	if snap.Spend == nil {
+		return nil, nil, &exit{ExitUnreachable, errors.New("where money goes was not read; run it again")}
+	}
+	return snap, cfg, nil
+}
+
 // budgetJSON is what one budget's one-line answers tell.
 type budgetJSON struct {
 	Scope string      `json:"scope"`
@@ -83,21 +95,9 @@ func (p *Program) costOf(o *options, use, short string, args cobra.PositionalArg
 		if err != nil {
 			return err
 		}
-		s, _, service, err := p.session(cmd.Context(), o, ReadOnly)
+		snap, _, err := p.spending(cmd.Context(), o)
 		if err != nil {
 			return err
-		}
-		defer func() { _ = s.Close() }()
-		v, err := o.view(s.Clock().Now())
-		if err != nil {
-			return err
-		}
-		snap, err := s.Snapshot(cmd.Context(), service, v, sources.CostPane)
-		if err != nil {
-			return &exit{ExitUnreachable, err}
-		}
-		if snap.Spend == nil {
-			return &exit{ExitUnreachable, fmt.Errorf("where money goes was not read; run it again")}
 		}
 		b, said, err := pick(snap.Spend.Budgets, args)
 		if err != nil {

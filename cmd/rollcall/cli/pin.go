@@ -30,6 +30,8 @@ type Pins interface {
 	SetValue(ctx context.Context, name, value, current string) error
 	OtherValues(ctx context.Context, name string) (string, error)
 	Features(ctx context.Context) ([]pin.Feature, error)
+	Feature(ctx context.Context, name string) (pin.Feature, error)
+	FindFeature(ctx context.Context, word string) (pin.Feature, error)
 	Switch(ctx context.Context, name string, on bool) error
 	RunEvals(ctx context.Context, out io.Writer, keep string, candidate bool) (pin.EvalsRun, error)
 	Close() error

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"rollcall/cmd/rollcall/config"
 	"rollcall/sources"
 )
 
@@ -16,6 +18,7 @@ type requestFlags struct {
 	prompt, model, tools, index, policy          string
 	outcome, errorType, schema                   string
 	route, tenant, region, user, id, servedModel string
+	where                                        []string
 	limit                                        int
 }
 
@@ -25,7 +28,7 @@ func (p *Program) requestsCommand(o *options) *cobra.Command {
 		Use:     "requests",
 		Short:   "Search the request rows",
 		Long:    "Search the request rows that were folded from traces, newest first.",
-		Example: "  rollcall requests --bad --since 02:31\n  rollcall requests --prompt v14 --schema fail --limit 20 -o json",
+		Example: "  rollcall requests --bad --since 02:31\n  rollcall requests --prompt v14 --schema fail --limit 20 -o json\n  rollcall requests --where document=tickets-17 --tenant acme",
 		Args:    cobra.NoArgs,
 	}
 	fl := cmd.Flags()
@@ -44,6 +47,7 @@ func (p *Program) requestsCommand(o *options) *cobra.Command {
 	fl.StringVar(&f.region, "region", "", "`region` of the request")
 	fl.StringVar(&f.user, "user", "", "`user`, as the service knows them or as rollcall's token")
 	fl.StringVar(&f.servedModel, "served", "", "`model` that the provider says it served")
+	fl.StringArrayVar(&f.where, "where", nil, "`NAME=VALUE` of any other attribute: document, tool, filter, cache, feedback, ...; may be repeated")
 	fl.StringVar(&f.id, "id", "", "request, trace or response `ID`")
 	fl.IntVar(&f.limit, "limit", 50, "at most this `number` of rows")
 	format := output(cmd)
@@ -114,6 +118,19 @@ func (f *requestFlags) filter(o *options, service string, now time.Time) (source
 			}
 			out.Versions[c] = version
 		}
+	}
+	for _, w := range f.where {
+		name, value, ok := strings.Cut(w, "=")
+		if !ok || value == "" {
+			return out, usage("--where %s has no value; write it like --where document=kb-17", w)
+		}
+		if !slices.Contains(sources.RequestAttributes, name) {
+			if near := config.Nearest(name, sources.RequestAttributes); near != "" {
+				return out, usage("requests have no attribute %q; did you mean %s?", name, near)
+			}
+			return out, usage("requests have no attribute %q; there are %s", name, strings.Join(sources.RequestAttributes, ", "))
+		}
+		out, _ = out.With(sources.Attribute{Name: name, Value: value})
 	}
 	return out, nil
 }

@@ -246,6 +246,7 @@ func (r *runDesk) variables(plan *run.Plan) {
 	for _, v := range plan.Vars {
 		if v.Value == "" && v.Ask != "" {
 			r.say("  %s is not known: %s", v.Name, v.Ask)
+			r.offered(v.Offers)
 			continue
 		}
 		r.say("  %s = %s  (%s)", v.Name, v.Value, v.From)

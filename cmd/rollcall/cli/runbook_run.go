@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -292,7 +293,9 @@ func (r *runDesk) start(ctx context.Context, f *runFlags, id string) error {
 		for len(plan.Missing()) > 0 {
 			m := plan.Missing()[0]
 			r.say("%s: %s", m.Name, m.Ask)
+			r.offered(m.Offers)
 			value, ok := r.ask(ctx, m.Name+" =")
+			value = chosen(m.Offers, value)
 			if !ok || value == "" {
 				return usage("%s has no value; give it with --var %s=...", m.Name, m.Name)
 			}
@@ -310,7 +313,7 @@ func (r *runDesk) start(ctx context.Context, f *runFlags, id string) error {
 		return r.out.err
 	}
 	if missing := plan.Missing(); len(missing) > 0 {
-		return usage("%s has no value: %s; give it with --var %s=...", missing[0].Name, missing[0].Ask, missing[0].Name)
+		return usage("%s has no value: %s; give it with --var %s=...%s", missing[0].Name, missing[0].Ask, missing[0].Name, oneOfOffers(missing[0].Offers))
 	}
 	st, err := r.engine.Start(ctx, plan, run.Options{Yes: f.yes})
 	if err != nil {
@@ -318,4 +321,38 @@ func (r *runDesk) start(ctx context.Context, f *runFlags, id string) error {
 	}
 	r.began(plan, &st)
 	return r.follow(ctx, st.ID, f.yes)
+}
+
+// offered prints what there is to choose from, each under a number.
+func (r *runDesk) offered(offers []run.Offer) {
+	tb := table{indent: "  ", right: []bool{0: true}}
+	for i, o := range offers {
+		tb.add(cell{strconv.Itoa(i + 1), &r.out.theme.Dim}, cell{clean(o.Value), &r.out.theme.Bright}, cell{r.out.words(clean(o.Note)), &r.out.theme.Dim})
+	}
+	tb.print(r.out)
+}
+
+// chosen is the offer with that number, unless one is called so; what is no offer stays.
+func chosen(offers []run.Offer, typed string) string {
+	n, err := strconv.Atoi(typed)
+	if err != nil || n < 1 || n > len(offers) || slices.ContainsFunc(offers, func(o run.Offer) bool { return o.Value == typed }) {
+		return typed
+	}
+	return offers[n-1].Value
+}
+
+// oneOfOffers names the first offers for a message.
+func oneOfOffers(offers []run.Offer) string {
+	const most = 12
+	if len(offers) == 0 {
+		return ""
+	}
+	var names []string
+	for _, o := range offers[:min(len(offers), most)] {
+		names = append(names, o.Value)
+	}
+	if len(offers) > most {
+		names = append(names, "...")
+	}
+	return ", one of " + strings.Join(names, ", ")
 }

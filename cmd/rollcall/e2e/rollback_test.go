@@ -78,6 +78,7 @@ type runState struct {
 	Outcome string
 	Ask     string
 	Current int
+	Vars    []struct{ Name, Value string }
 	Steps   []struct {
 		Name, Phase, Kind, Status, Why string
 		Samples                        []struct {

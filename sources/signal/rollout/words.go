@@ -61,7 +61,10 @@ func (c *Comparison) Title() string {
 	case SideBySide:
 		return "Side by side, " + name + " and " + c.Control.Name
 	}
-	return strings.TrimSpace(name + " " + what)
+	if strings.HasSuffix(name, what) {
+		return name // it is named by its version
+	}
+	return name + " " + what
 }
 
 // Differs names the versions of one side that are not the other's: "prompt v14".
