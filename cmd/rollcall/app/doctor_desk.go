@@ -188,7 +188,14 @@ func (a *App) readPins(ctx context.Context, service string, rehearsal bool) []Fi
 		}
 		out = append(out, ok("pins", name, line(l.Version)))
 	}
-	for _, v := range pins.Values(ctx) {
+	values := pins.Values(ctx)
+	if len(values) == 0 && !rehearsal {
+		out = append(out, Finding{
+			"settings", "configured", sources.NotExposed, "no setting is configured: runbooks cannot stop a canary, let requests wait or raise a budget",
+			"set " + at + ".settings; docs/pins.md has an example and the names that shipped runbooks use",
+		})
+	}
+	for _, v := range values {
 		if v.Err != nil {
 			what, remedy := remedied(v.Err, "correct "+at+".settings."+v.Setting)
 			out = append(out, Finding{"settings", where + v.Setting, failed(v.Err), what, remedy})
