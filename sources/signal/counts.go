@@ -39,7 +39,8 @@ func (r *run) lately(ctx context.Context, sig *Signal, m *measured) {
 	end := r.now.Truncate(latelyStep)
 	series, _, err := r.e.metrics.Range(ctx, m.basis.expr, end.Add(-span), end, latelyStep)
 	if err != nil {
-		return // what needs it is not judged
+		markUnread(m.parts)
+		return
 	}
 	parts, _ := r.fold(series, m.basis.src, m.basis.src.Part, sig.Combine == Worst)
 	byName := make(map[string][]sources.Point, len(parts))
@@ -81,10 +82,12 @@ func (r *run) countLately(ctx context.Context, parts []part, of countQueries) {
 	}
 	all, ok := read(of.all)
 	if !ok {
+		markUnread(parts)
 		return
 	}
 	bad, ok := read(of.bad)
 	if !ok {
+		markUnread(parts)
 		return
 	}
 	for i := range parts {
@@ -102,6 +105,13 @@ func (r *run) countLately(ctx context.Context, parts []part, of countQueries) {
 			l.Hour = l.Hour.Add(at(back))
 		}
 		parts[i].counts = &l
+	}
+}
+
+// markUnread notes that what a test needs is not there: its value is then not as usual, but untested.
+func markUnread(parts []part) {
+	for i := range parts {
+		parts[i].unread = true
 	}
 }
 

@@ -40,6 +40,7 @@ type part struct {
 	history []sources.Point
 	lately  []sources.Point // the newest points, a minute or less apart, over as long as the rules look back
 	counts  *stat.Lately    // the newest counts of a proportion; nil when they are not known
+	unread  bool            // the newest points or counts could not be read
 	split   bool            // one side of a split: there are many, so that each needs more evidence
 	// verdict and why, when whoever measured knows better than levels do.
 	verdict sources.Verdict

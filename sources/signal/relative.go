@@ -24,6 +24,10 @@ func (sig *Signal) relative(p part, was *past, window time.Duration) judged {
 		return out
 	}
 	out.why = "usual " + format(was.Value, sig.Unit)
+	if p.unread {
+		out.verdict, out.why = sources.Unreachable, out.why+"; not compared, the last minutes could not be read"
+		return out
+	}
 	if p.counts != nil && was.shares.Windows > 0 {
 		return sig.shares(p, was, out)
 	}

@@ -266,8 +266,9 @@ func TestABaselineUnderWayIsNotAskedForAgain(t *testing.T) {
 // minuteReads counts the queries for counts of the last hour, minute by minute.
 type minuteReads struct {
 	*metricsFake
-	mu sync.Mutex
-	n  int
+	mu   sync.Mutex
+	n    int
+	fail error // of these queries alone
 }
 
 func (m *minuteReads) Range(ctx context.Context, expr string, start, end time.Time, step time.Duration) ([]sources.Series, sources.Facts, error) {
@@ -275,6 +276,9 @@ func (m *minuteReads) Range(ctx context.Context, expr string, start, end time.Ti
 		m.mu.Lock()
 		m.n++
 		m.mu.Unlock()
+	}
+	if m.fail != nil && step == latelyStep && strings.Contains(expr, "[15m]") {
+		return nil, sources.Facts{}, m.fail
 	}
 	return m.metricsFake.Range(ctx, expr, start, end, step)
 }
@@ -294,5 +298,19 @@ func TestCountsAreReadOnceThereIsSomethingToHoldThemAgainst(t *testing.T) {
 	}
 	if p.n != 2 {
 		t.Errorf("asked %d times for the bad and for all", p.n)
+	}
+}
+
+// A value whose counts cannot be read was called as usual, however far off it was.
+func TestWhatCouldNotBeTestedIsNotCalledUsual(t *testing.T) {
+	p := &minuteReads{metricsFake: validation(step(minutes(-60), 0.001, 0.009))} // below its fixed levels
+	e := evaluator(t, Deps{Prom: p}, Service{})
+	if r := reading(t, warm(t, e), "schema_fail"); r.Verdict != sources.Watch && r.Verdict != sources.Bad {
+		t.Fatalf("the test proves nothing: %s, %s", r.Verdict, r.Why)
+	}
+	e.deps.Clock.(*clock).add(2 * time.Minute)
+	p.fail = errors.New("query timed out")
+	if r := reading(t, snapshot(t, e), "schema_fail"); r.Verdict != sources.Unreachable || !strings.Contains(r.Why, "not compared") {
+		t.Errorf("%s: %s", r.Verdict, r.Why)
 	}
 }
