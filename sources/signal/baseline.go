@@ -220,6 +220,17 @@ func (c *spanCache) get(service string, at time.Time, read func() exclusion) exc
 	return x
 }
 
+// goesOn tells whether a signal was worse at the last look already, and that was not long
+// ago: then it is the same trouble, though what is visible now begins later.
+func (e *Evaluator) goesOn(k lastKey, last *sources.Reading, now time.Time) bool {
+	list := e.bad[k]
+	if len(list) == 0 || !worse(last.Verdict, sources.OK) || last.Since.IsZero() {
+		return false
+	}
+	gap := now.Sub(list[len(list)-1].Until)
+	return gap >= 0 && gap <= badJoin
+}
+
 // noteBad remembers while a signal is worse than usual, so that its baseline stands
 // still: what goes on for long must not become usual.
 func (e *Evaluator) noteBad(service, signal string, since, now time.Time) {

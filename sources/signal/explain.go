@@ -205,6 +205,9 @@ func (x *Explanation) why() string {
 	case !x.Enough():
 		return fmt.Sprintf("Too few to compare: %s and %s.", sources.Counted(x.Bad, x.Words[0]+" request"), sources.Counted(x.Good, x.Words[1]+" request"))
 	}
+	if len(x.Usual) > 0 {
+		return "Nothing new explains it. As before: " + x.Phrase(&x.Usual[0]) + "."
+	}
 	return "Not explained by anything recorded."
 }
 

@@ -139,3 +139,13 @@ func TestEverySignalOfTheCatalogueSaysWhichRequestsAreBad(t *testing.T) {
 		}
 	}
 }
+
+// What distinguished the bad ones before as well is no news, and still what they have in common.
+func TestWhatWasSoBeforeIsNotCalledUnexplained(t *testing.T) {
+	rows := &tablesFake{at: minutes(-600), odd: "hooli"}
+	e := evaluator(t, Deps{Prom: validation(flat(0.012)), Tables: rows}, Service{})
+	x, err := e.Explain(t.Context(), "s", "schema_fail", sources.View{Range: time.Hour}, true)
+	if err != nil || len(x.Suspects) != 0 || !strings.HasPrefix(x.Why, "Nothing new explains it. As before: tenant=hooli in ") {
+		t.Errorf("%+v, %v", x, err)
+	}
+}

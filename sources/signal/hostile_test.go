@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,5 +149,35 @@ func TestALabelOfManyValuesIsReadInTime(t *testing.T) {
 	}
 	if r := reading(t, s, "error_by_type"); len(r.Parts) != maxParts+1 || worse(r.Verdict, sources.OK) {
 		t.Errorf("%d parts, %s: %s", len(r.Parts), r.Verdict, r.Why)
+	}
+}
+
+// What was bad at the beginning of all that is visible does not begin anew with every look.
+func TestWhatBeganOutOfSightKeepsItsBeginning(t *testing.T) {
+	level := 0.05
+	c := &clock{now: t0}
+	well := minutes(200)
+	p := validation(func(at time.Time) float64 {
+		if !at.Before(well) && at.Before(well.Add(10*time.Minute)) {
+			return 0.01
+		}
+		return 0.2
+	})
+	e := evaluator(t, Deps{Prom: p, Clock: c}, Service{Thresholds: map[string]Limits{"schema_fail": {Watch: &level, Bad: &level}}})
+	begins := func() time.Time { return reading(t, snapshot(t, e), "schema_fail").Since }
+	first := begins()
+	for range 10 {
+		c.add(20 * time.Minute)
+		if c.now.Before(well) && !begins().Equal(first) {
+			t.Fatalf("at %s it began at %s, not at %s", c.now, begins(), first)
+		}
+	}
+	if text := snapshot(t, e).Line.Text(300); strings.Contains(text, "since before 14") {
+		t.Errorf("%q", text)
+	}
+	begins()
+	c.add(20 * time.Minute)
+	if at := begins(); at.Before(well) {
+		t.Errorf("after it was well it began at %s", at)
 	}
 }

@@ -322,7 +322,7 @@ func doubt(j *sources.Judgement) string {
 // beganBefore tells whether a reading was not well at the first moment that is
 // shown: when that began is not known.
 func beganBefore(r *sources.Reading) bool {
-	return len(r.History) > 0 && r.Since.Equal(r.History[0].T)
+	return len(r.History) > 0 && !r.Since.IsZero() && !r.Since.After(r.History[0].T)
 }
 
 // quiet is the line when nothing is worse than usual or than its limits, with what cannot be told.

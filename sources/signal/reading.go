@@ -53,7 +53,11 @@ func (r *run) reading(ctx context.Context, sig *Signal) sources.Reading {
 	}
 	if r.view.Live() {
 		r.e.mu.Lock()
-		r.e.last[lastKey{r.svc.name, sig.ID}] = out
+		key := lastKey{r.svc.name, sig.ID}
+		if last := r.e.last[key]; beganBefore(&out) && r.e.goesOn(key, &last, r.now) && last.Since.Before(out.Since) {
+			out.Since = last.Since
+		}
+		r.e.last[key] = out
 		// What is only over a mild level may be how it is; what is bad or unlike before is not.
 		if out.Known && (out.Verdict == sources.Bad || worse(out.Verdict, sources.OK) && judgement.basis.Rule != ruleFixed) {
 			r.e.noteBad(r.svc.name, sig.ID, out.Since, r.now)

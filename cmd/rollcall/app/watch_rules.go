@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -220,9 +222,13 @@ func extreme(r *alerts.Raised) sources.Num {
 // labelText writes the labels of a rule's oldest alert, which are text: they come from outside
 // and may have to be erased.
 func labelText(r *alerts.Raised) string {
-	labels := strings.TrimSuffix(labelWords(r.Labels), ",")
-	text := strings.TrimPrefix(labels+"; "+r.Evidence, "; ")
-	text = strings.TrimSuffix(text, "; ")
+	var words []string
+	for _, name := range slices.Sorted(maps.Keys(r.Labels)) {
+		if name != "alertname" {
+			words = append(words, fmt.Sprintf("%s=%q", name, r.Labels[name]))
+		}
+	}
+	text := strings.Trim(strings.Join(words, ", ")+"; "+r.Evidence, "; ")
 	if len(text) > labelsText {
 		text = strings.ToValidUTF8(text[:labelsText], "") + "..."
 	}

@@ -76,7 +76,7 @@ func TestARuleOfOthersIsJournalledOnceWhenItFiresAndWhenItIsOver(t *testing.T) {
 	s.raised[0].Values = []float64{.3}
 	looksAt(t, other, 3)
 	said, data, text := rulesIn(t, j)
-	if fmt.Sprint(said) != "[firing Leak]" || data[0].Value != sources.N(.09) || data[0].Level != sources.N(.05) || data[0].Alerts != 2 || data[0].Signal != "" || text[0] != `"pod"="a"` {
+	if fmt.Sprint(said) != "[firing Leak]" || data[0].Value != sources.N(.09) || data[0].Level != sources.N(.05) || data[0].Alerts != 2 || data[0].Signal != "" || text[0] != `pod="a"` {
 		t.Fatalf("%q %+v %q", said, data, text)
 	}
 	s.raised = nil
@@ -167,7 +167,7 @@ func TestWhatPrometheusAndAlertmanagerFireIsJournalledByTheWatcher(t *testing.T)
 		t.Fatal(err)
 	}
 	said, data, text := rulesIn(t, j)
-	if fmt.Sprint(said) != "[firing Leak]" || data[0].Source != "prometheus" || data[0].Value != sources.N(.09) || data[0].Level != sources.N(1) || data[0].Severity != "page" || !strings.Contains(text[0], `"pod"="a"`) {
+	if fmt.Sprint(said) != "[firing Leak]" || data[0].Source != "prometheus" || data[0].Value != sources.N(.09) || data[0].Level != sources.N(1) || data[0].Severity != "page" || !strings.Contains(text[0], `pod="a", severity="page"; it leaks`) {
 		t.Fatalf("%q %+v %q", said, data, text)
 	}
 	// An acknowledgement of one of its alerts takes up the rule.

@@ -103,7 +103,8 @@ func TestCountsThatCannotBeMakeNoSuspects(t *testing.T) {
 func TestTablesWithoutWhatIsAskedForSayNothing(t *testing.T) {
 	failing := Outcome{Column: "schema", Bad: []string{"fail"}}
 	for _, tab := range []*sources.RequestTable{
-		{}, {N: 1, Time: []time.Duration{0}, Text: []sources.TextColumn{{Name: "schema", Values: []string{"", "fail"}, Codes: []uint32{1}}}},
+		{},
+		{N: 1, Time: []time.Duration{0}, Text: []sources.TextColumn{{Name: "schema", Values: []string{"", "fail"}, Codes: []uint32{1}}}},
 		{N: 3, Time: make([]time.Duration, 3), Text: []sources.TextColumn{{Name: "schema", Values: []string{"", "pass"}, Codes: []uint32{1, 1, 1}}}},
 	} {
 		state, _ := failing.States(tab, time.Unix(0, 0))
