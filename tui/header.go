@@ -159,8 +159,11 @@ func (m *Model) narrow() int {
 func sentence(l *signal.Line, width, n, reserve int, ascii bool) []string {
 	rows := []string{""}
 	parts := l.Parts
-	if n == 1 {
+	switch {
+	case n == 1:
 		parts = l.PartsIn(width - reserve)
+	case len(parts) > 0: // what follows has a row of its own
+		parts = append((&signal.Line{Parts: parts[:1], Asides: l.Asides}).PartsIn(width), parts[1:]...)
 	}
 	for _, p := range parts {
 		p = widget.Words(p, ascii)

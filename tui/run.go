@@ -65,14 +65,18 @@ func Run(ctx context.Context, o Options, term Terminal) error {
 	if o.SlowLink {
 		fps = 4
 	}
+	var program *tea.Program
+	pulse := newPulse(fps)
+	defer pulse.end()
 	opts := []tea.ProgramOption{
-		tea.WithContext(ctx), tea.WithFPS(fps), tea.WithInput(term.In), tea.WithOutput(m.link.wrap(term.Out)),
+		tea.WithContext(ctx), tea.WithFPS(fps), tea.WithFilter(pulse.filter(&program)), tea.WithInput(term.In), tea.WithOutput(m.link.wrap(term.Out)),
 		tea.WithEnvironment(term.Environ),
 	}
 	if term.Width > 0 && term.Height > 0 {
 		opts = append(opts, tea.WithWindowSize(term.Width, term.Height))
 	}
-	_, err := tea.NewProgram(m, opts...).Run()
+	program = tea.NewProgram(m, opts...)
+	_, err := program.Run()
 	switch {
 	case m.fatal != nil:
 		return m.fatal

@@ -30,7 +30,7 @@ func unknown(what, why string) []Fact {
 
 // part judges a share of records.
 func part(what string, n, of int, noun, next string) Fact {
-	f := Fact{What: what, Detail: fmt.Sprintf("in %d of %s", n, count(of, noun)), Next: next}
+	f := Fact{What: what, Detail: fmt.Sprintf("in %d of %s", n, sources.Counted(of, noun)), Next: next}
 	switch p := float64(n) / float64(max(1, of)); {
 	case of < fewest:
 		f.Says, f.Detail = CannotTell, f.Detail+", too few to judge by"
@@ -55,7 +55,7 @@ func reproduce(e *Evidence) []Fact {
 	case r.N == 0:
 		return []Fact{{What: "request records", Says: CannotTell, Detail: "no request of the last " + span(r.Over) + " is known", Next: send}}
 	}
-	out := []Fact{{What: "request records", Detail: fmt.Sprintf("the newest %s of the last %s", count(r.N, "request"), span(r.Over))}}
+	out := []Fact{{What: "request records", Detail: fmt.Sprintf("the newest %s of the last %s", sources.Counted(r.N, "request"), span(r.Over))}}
 	for _, s := range r.Parts {
 		if s.Of == 0 {
 			out = append(out, Fact{What: s.What, Detail: "nothing in the sample should have one"})
@@ -64,7 +64,7 @@ func reproduce(e *Evidence) []Fact {
 		out = append(out, part(s.What, s.N, s.Of, "request", s.Next))
 	}
 	if r.Opened > 0 {
-		f := Fact{What: "question and answer in full", Says: Yes, Detail: fmt.Sprintf("in %d of %s that were opened", r.Texts, count(r.Opened, "request"))}
+		f := Fact{What: "question and answer in full", Says: Yes, Detail: fmt.Sprintf("in %d of %s that were opened", r.Texts, sources.Counted(r.Opened, "request"))}
 		if r.Texts < r.Opened {
 			f.Says, f.Next = Partly, "record gen_ai.input.messages and gen_ai.output.messages; rollcall keeps them only redacted"
 			if r.Texts == 0 {
@@ -209,14 +209,14 @@ func alerts(e *Evidence) []Fact {
 			Next: "leave rollcall collect running: it records alerts while no console is open",
 		}}
 	}
-	out := []Fact{{What: "alerts", Detail: fmt.Sprintf("%s of %s in %s", count(f.Firings, "firing"), count(f.Rules, "rule"), span(f.Over))}}
+	out := []Fact{{What: "alerts", Detail: fmt.Sprintf("%s of %s in %s", sources.Counted(f.Firings, "firing"), sources.Counted(f.Rules, "rule"), span(f.Over))}}
 	useless := Fact{What: "alerts that nobody acts on", Says: Yes, Detail: "none fires weekly without an action"}
 	if n := len(f.Useless); n > 0 {
 		useless.Says = Partly
 		if n == f.Rules {
 			useless.Says = No
 		}
-		useless.Detail = fmt.Sprintf("%d of %s fire weekly, and nobody ever did anything about it: %s", n, count(f.Rules, "rule"), few(f.Useless, 4))
+		useless.Detail = fmt.Sprintf("%d of %s fire weekly, and nobody ever did anything about it: %s", n, sources.Counted(f.Rules, "rule"), few(f.Useless, 4))
 		useless.Next = "retire or retune " + f.Useless[0] + "; rollcall alerts fatigue says with which threshold"
 	}
 	out = append(out, useless)
@@ -264,12 +264,12 @@ func response(e *Evidence) []Fact {
 				broken = append(broken, e.Runbooks.Books[i].ID)
 			}
 		}
-		books.Says, books.Detail = Yes, count(good, "runbook")+" can be run"
+		books.Says, books.Detail = Yes, sources.Counted(good, "runbook")+" can be run"
 		switch {
 		case good == 0:
 			books.Says, books.Next = No, "docs/runbooks.md says how to write one"
 		case len(broken) > 0:
-			books.Says, books.Detail = Partly, fmt.Sprintf("%s can be run, and these cannot: %s", count(good, "runbook"), few(broken, 4))
+			books.Says, books.Detail = Partly, fmt.Sprintf("%s can be run, and these cannot: %s", sources.Counted(good, "runbook"), few(broken, 4))
 			books.Next = "rollcall runbook lint says what is wrong with them"
 		}
 	}
@@ -379,11 +379,11 @@ func logs(e *Evidence) []Fact {
 		id.Says, id.Next = Yes, "" // what a service says of itself belongs to no request
 	}
 	out := []Fact{
-		{What: "log lines", Detail: fmt.Sprintf("%s sampled from the last %s", count(l.N, "line"), span(l.Over))},
+		{What: "log lines", Detail: fmt.Sprintf("%s sampled from the last %s", sources.Counted(l.N, "line"), span(l.Over))},
 		part("structured", l.Structured, l.N, "line", "write JSON or logfmt, one object a line"),
 		id,
 	}
-	red := Fact{What: "redaction", Says: Yes, Detail: fmt.Sprintf("nothing that must not be there in %s", count(l.N, "line"))}
+	red := Fact{What: "redaction", Says: Yes, Detail: fmt.Sprintf("nothing that must not be there in %s", sources.Counted(l.N, "line"))}
 	total := 0
 	var kinds []string
 	for _, k := range slices.SortedFunc(maps.Keys(l.Hits), func(a, b string) int {
@@ -400,7 +400,7 @@ func logs(e *Evidence) []Fact {
 	switch {
 	case total > 0:
 		red.Says = No
-		red.Detail = fmt.Sprintf("%d in %s that rollcall had to hide: %s; where the logs are kept they stand in the clear", total, count(l.N, "line"), strings.Join(kinds, ", "))
+		red.Detail = fmt.Sprintf("%d in %s that rollcall had to hide: %s; where the logs are kept they stand in the clear", total, sources.Counted(l.N, "line"), strings.Join(kinds, ", "))
 		red.Next = "redact in the service, before lines leave it; rollcall redact filters a stream, and rollcall logs shows where they are"
 	case l.N < fewest:
 		red.Says, red.Detail = CannotTell, red.Detail+", too few to judge by"
@@ -448,6 +448,18 @@ func cases(e *Evidence) []Fact {
 	return []Fact{f, suite}
 }
 
+// skew is how far two clocks may differ without anybody's noticing.
+const skew = 5 * time.Minute
+
+const setClock = "set the clock of this machine; what was done is told from its time"
+
+// ahead tells whether something is dated after now: the clock went back, and how old it is cannot be told.
+func (e *Evidence) ahead(at time.Time) bool { return at.Sub(e.Now) > skew }
+
+func datedAfterNow(at time.Time) string {
+	return "dated " + at.UTC().Format("2006-01-02 15:04Z") + ", after now: how old that is cannot be told"
+}
+
 // practised is how old the last drill may be.
 const practised = 90 * 24 * time.Hour
 
@@ -468,8 +480,12 @@ func rehearsed(e *Evidence) []Fact {
 				last = d
 			}
 		}
+		ahead := e.ahead(last.At)
 		f := Fact{What: "last rehearsal", Detail: "never"}
-		if !last.At.IsZero() {
+		switch {
+		case ahead:
+			f.Detail = datedAfterNow(last.At)
+		case !last.At.IsZero():
 			f.Detail = fmt.Sprintf("%s ago, %s", span(e.Now.Sub(last.At)), last.What)
 		}
 		if !e.Runbooks.Target {
@@ -484,6 +500,8 @@ func rehearsed(e *Evidence) []Fact {
 		drill = unknown("last drill", e.Practice.Unknown)[0]
 	case d.At.IsZero():
 		drill.Says, drill.Detail, drill.Next = No, "never", "rollcall drill: it needs nothing and touches nothing"
+	case e.ahead(d.At):
+		drill.Says, drill.Detail, drill.Next = CannotTell, datedAfterNow(d.At), setClock
 	default:
 		drill.Says, drill.Detail = Yes, fmt.Sprintf("%s ago, %s", span(e.Now.Sub(d.At)), d.Scenario)
 		if d.Verified {
@@ -499,7 +517,7 @@ func rehearsed(e *Evidence) []Fact {
 // ofComponent judges the best practised of the runbooks that move a component.
 func ofComponent(e *Evidence, c sources.Component) Fact {
 	best := Fact{What: string(c), Says: No, Detail: "no runbook that can be run moves it", Next: "docs/runbooks.md says how to write one"}
-	rank := func(w Word) int { return slices.Index([]Word{No, Partly, Yes}, w) }
+	rank := func(w Word) int { return slices.Index([]Word{No, CannotTell, Partly, Yes}, w) }
 	first := true
 	for i := range e.Runbooks.Books {
 		b := &e.Runbooks.Books[i]
@@ -529,6 +547,9 @@ func ofBook(e *Evidence, b *Book) Fact {
 		f.Detail = fmt.Sprintf("%s was practised in a drill %s, never on your own rehearsal target", b.ID, ago(b.Practised))
 	case done.At.IsZero():
 		f.Says, f.Detail, f.Next = No, b.ID+" was never rehearsed", again
+	case e.ahead(done.At):
+		f.Says, f.Next = CannotTell, setClock
+		f.Detail = fmt.Sprintf("%s was %s (%s), %s", b.ID, how, done.What, datedAfterNow(done.At))
 	case !done.Same:
 		f.Says, f.Next = Partly, again
 		f.Detail = fmt.Sprintf("%s has changed since it was %s %s (%s)", b.ID, how, ago(done), done.What)

@@ -194,7 +194,8 @@ func TestARehearsalCountsWhileItIsYoungAndOfTheRunbookAsItStands(t *testing.T) {
 		{"old run of another version", func(b *Book) { b.Rehearsed, b.Run = Done{}, Done{ago(2 * day), "RUN-9", false} }, No, "never rehearsed"},
 		{"in a drill", func(b *Book) { b.Rehearsed, b.Practised = Done{}, Done{ago(day), "x", true} }, Partly, "practised in a drill"},
 		{"cannot be run", func(b *Book) { b.Problem = "no abort" }, No, "no runbook that can be run moves it"},
-		{"in the future", func(b *Book) { b.Rehearsed.At = now.Add(day) }, Yes, "0 s ago"},
+		{"in the future", func(b *Book) { b.Rehearsed.At = now.Add(day) }, CannotTell, "after now: how old that is cannot be told"},
+		{"by a clock that is a moment ahead", func(b *Book) { b.Rehearsed.At = now.Add(time.Minute) }, Yes, "0 s ago"},
 	} {
 		e := ready()
 		c.change(&e.Runbooks.Books[0])

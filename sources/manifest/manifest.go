@@ -107,11 +107,20 @@ func (r *Reader) WithFolder(service, dir string, clock sources.Clock, clean func
 	return r
 }
 
+// WithClock lets the reader ask again about times that had not come when it asked first.
+// It is called before the reader is used.
+func (r *Reader) WithClock(clock sources.Clock) *Reader {
+	if r.fine != nil {
+		r.prom = stitch.New(r.fine, maxStitched, clock.Now)
+	}
+	return r
+}
+
 // New returns a reader. Either source may be nil; scopes hold the PromQL matchers of each service.
 func New(prom Prom, rows RowVersions, scopes map[string]string) *Reader {
 	r := &Reader{rows: rows, scopes: scopes, fine: prom, folders: map[string]*folder{}, starts: map[startKey]time.Time{}, counted: map[countKey]counts{}}
 	if prom != nil {
-		r.prom = stitch.New(prom, maxStitched)
+		r.prom = stitch.New(prom, maxStitched, nil)
 	}
 	return r
 }

@@ -16,9 +16,18 @@ type basis struct {
 	k, n string // a proportion's events per second over a quarter of an hour; empty when not countable
 }
 
+// compare returns what is usual at this hour, by part, as far as it is loaded. Where
+// counts are held against it, the newest ones are read.
+func (r *run) compare(ctx context.Context, sig *Signal, m *measured) map[string]past {
+	usual := r.usualOf(sig, m.basis)
+	if m.quarters.all != "" && usual[wholeKey].learned {
+		r.countLately(ctx, m.parts, m.quarters)
+	}
+	return usual
+}
+
 // usualOf returns what is usual at this hour, by part.
-func (r *run) usualOf(sig *Signal, m measured) map[string]past {
-	b := m.basis
+func (r *run) usualOf(sig *Signal, b basis) map[string]past {
 	if b.expr == "" {
 		return nil
 	}

@@ -334,6 +334,6 @@ func budgetRequest(ctx context.Context, r *run) (measured, error) {
 		history[i] = sources.Point{T: h.T, V: h.V / budget}
 	}
 	m.parts = []part{{value: p.value / budget, known: p.known, n: p.n, history: history}}
-	m.basis, m.detail = basis{}, "mean"
+	m.basis, m.quarters, m.detail = basis{}, countQueries{}, "mean"
 	return m, nil
 }

@@ -107,12 +107,13 @@ func cost() []Signal {
 		budget("budget_request", "request budget", "mean request against its budget", budgetRequest),
 		{
 			ID: "ratelimit_headroom", Label: "limit headroom", Name: "rate-limit headroom", Family: "limits", Pane: sources.CostPane, Unit: sources.Ratio, Direction: sources.LowerWorse, Harm: Late,
+			// Calls come in bursts, and between two of them there is always room: the least of the window counts.
 			From: []Source{
-				vector(LLMOps, "provider", `min by (provider) (llmops_quota_remaining_ratio{$scope})`),
-				vector(LiteLLM, "litellm_model_name", withTraffic(`min by (litellm_model_name) (litellm_remaining_requests_metric{$scope}`+
+				vector(LLMOps, "provider", `min by (provider) (min_over_time(llmops_quota_remaining_ratio{$scope}[$window]))`),
+				vector(LiteLLM, "litellm_model_name", withTraffic(`min by (litellm_model_name) (min_over_time(litellm_remaining_requests_metric{$scope}[$window])`+
 					` / on (model_id) group_left () max by (model_id) (litellm_deployment_rpm_limit{$scope}))`)),
 				// An engine of one's own has no quota; what runs out is the memory for contexts.
-				vector(VLLM, "limit", `label_replace(1 - max by (model_name) (vllm:kv_cache_usage_perc{$scope}), "limit", "KV cache $1", "model_name", "(.*)")`),
+				vector(VLLM, "limit", `label_replace(1 - max by (model_name) (max_over_time(vllm:kv_cache_usage_perc{$scope}[$window])), "limit", "KV cache $1", "model_name", "(.*)")`),
 			},
 			Combine:  Worst,
 			Forecast: true,
@@ -122,8 +123,8 @@ func cost() []Signal {
 		{
 			ID: "ratelimit_tokens", Label: "tokens left", Name: "token-limit headroom", Family: "limits", Pane: sources.CostPane, Unit: sources.Tokens, Direction: sources.LowerWorse, Harm: Late,
 			From: []Source{
-				vector(LLMOps, "provider", `min by (provider) (llmops_quota_remaining_tokens{$scope})`),
-				vector(LiteLLM, "model_group", withTraffic(`min by (model_group) (litellm_remaining_tokens_metric{$scope})`)),
+				vector(LLMOps, "provider", `min by (provider) (min_over_time(llmops_quota_remaining_tokens{$scope}[$window]))`),
+				vector(LiteLLM, "model_group", withTraffic(`min by (model_group) (min_over_time(litellm_remaining_tokens_metric{$scope}[$window]))`)),
 			},
 			Combine:  Worst,
 			Forecast: true,

@@ -56,9 +56,8 @@ func (sig *Signal) looksBack() bool {
 	return on(sig.Rise.Watch) || on(sig.Rise.Bad) || on(sig.Fall.Watch) || on(sig.Fall.Bad) || sig.Hold > 0 || sig.Forecast
 }
 
-// countLately fills in the newest counts of each part of a proportion. k and n are
-// events per second over a quarter of an hour.
-func (r *run) countLately(ctx context.Context, parts []part, k, n, name string) {
+// countLately fills in the newest counts of each part of a proportion.
+func (r *run) countLately(ctx context.Context, parts []part, of countQueries) {
 	end := r.now.Truncate(latelyStep)
 	read := func(expr string) (map[string]map[int64]float64, bool) {
 		series, _, err := r.e.metrics.Range(ctx, expr, end.Add(-3*quarter), end, latelyStep)
@@ -68,8 +67,8 @@ func (r *run) countLately(ctx context.Context, parts []part, k, n, name string) 
 		out := map[string]map[int64]float64{}
 		for _, s := range series {
 			key := ""
-			if name != "" {
-				key = s.Labels[name]
+			if of.name != "" {
+				key = s.Labels[of.name]
 			}
 			if out[key] == nil {
 				out[key] = make(map[int64]float64, len(s.Points))
@@ -80,17 +79,17 @@ func (r *run) countLately(ctx context.Context, parts []part, k, n, name string) 
 		}
 		return out, true
 	}
-	all, ok := read(n)
+	all, ok := read(of.all)
 	if !ok {
 		return
 	}
-	bad, ok := read(k)
+	bad, ok := read(of.bad)
 	if !ok {
 		return
 	}
 	for i := range parts {
 		key := parts[i].name
-		of := func(back time.Duration) stat.Count {
+		at := func(back time.Duration) stat.Count {
 			t := end.Add(-back).Unix()
 			whole, ok := all[key][t]
 			if !ok {
@@ -98,9 +97,9 @@ func (r *run) countLately(ctx context.Context, parts []part, k, n, name string) 
 			}
 			return stat.Count{K: bad[key][t], N: whole}
 		}
-		l := stat.Lately{Now: of(0), Before: of(again), Hour: of(0)}
+		l := stat.Lately{Now: at(0), Before: at(again), Hour: at(0)}
 		for back := quarter; back < 4*quarter; back += quarter {
-			l.Hour = l.Hour.Add(of(back))
+			l.Hour = l.Hour.Add(at(back))
 		}
 		parts[i].counts = &l
 	}

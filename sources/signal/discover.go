@@ -15,6 +15,7 @@ import (
 // spoken, how often it is scraped. It is looked at about once a minute.
 type exposure struct {
 	spoken  map[string]*vocabulary // by profile, of those that were recognised
+	absent  *vocabulary            // of all others
 	looked  time.Time              // wall
 	seen    time.Time              // the service's time then
 	dialect string                 // which otel-genai to read when both exist; empty when at most one does
@@ -47,8 +48,11 @@ func (x *exposure) recent(wall, now time.Time) bool {
 
 // of is the vocabulary of a profile; nothing exists in it when it was not recognised.
 func (x *exposure) of(profile string) *vocabulary {
-	if x == nil || x.spoken[profile] == nil {
+	switch {
+	case x == nil:
 		return newVocabulary(nil)
+	case x.spoken[profile] == nil:
+		return x.absent
 	}
 	return x.spoken[profile]
 }
@@ -89,7 +93,7 @@ func (e *Evaluator) discover(ctx context.Context, r *run) (*exposure, error) {
 	if x != nil && x.recent(wall, r.e.deps.Clock.Now()) {
 		return x, nil
 	}
-	fresh := &exposure{spoken: map[string]*vocabulary{}, looked: wall, seen: e.deps.Clock.Now(), top: map[string]topBound{}}
+	fresh := &exposure{spoken: map[string]*vocabulary{}, absent: newVocabulary(nil), looked: wall, seen: e.deps.Clock.Now(), top: map[string]topBound{}}
 	under := map[string][]string{}
 	for _, p := range Profiles() {
 		under[r.svc.scope(p.Name)] = append(under[r.svc.scope(p.Name)], p.Name)
@@ -113,6 +117,14 @@ func (e *Evaluator) discover(ctx context.Context, r *run) (*exposure, error) {
 		e.mu.Unlock()
 	}
 	e.pickForms(ctx, r, fresh, x)
+	if x != nil {
+		for name, v := range fresh.spoken {
+			if old := x.spoken[name]; old.same(v) {
+				fresh.spoken[name] = old // with what it has resolved
+			}
+		}
+		fresh.absent = x.absent
+	}
 	e.pickDialect(ctx, r, fresh)
 	e.measureScrape(ctx, r, fresh)
 	if err := ctx.Err(); err != nil {

@@ -125,10 +125,10 @@ func NewEvaluator(deps Deps, services map[string]Service) (*Evaluator, error) {
 		e.services[name] = s
 	}
 	if deps.Prom != nil {
-		e.metrics = stitch.New(deps.Prom, maxStitched)
+		e.metrics = stitch.New(deps.Prom, maxStitched, deps.Clock.Now)
 	}
 	if deps.Logs != nil {
-		e.logs = stitch.New(logRanger{deps.Logs}, maxStitched)
+		e.logs = stitch.New(logRanger{deps.Logs}, maxStitched, deps.Clock.Now)
 	}
 	if deps.Rows != nil {
 		e.rows = newRowCache(deps.Rows)

@@ -33,8 +33,9 @@ type Explanation struct {
 	Verdict sources.Verdict `json:"verdict"`
 	Words   [2]string       `json:"words"` // what bad and good requests are called
 	// Above or Below is the number from which on a request was bad, where a number decides.
-	Above sources.Num `json:"above"`
-	Below sources.Num `json:"below"`
+	Above sources.Num  `json:"above"`
+	Below sources.Num  `json:"below"`
+	Unit  sources.Unit `json:"-"` // of Above and Below
 	suspect.Found
 	// Shapes are how the duration, and each stage of it, is distributed; of signals about time only.
 	Shapes   []suspect.Shape `json:"shapes,omitempty"`
@@ -202,16 +203,9 @@ func (x *Explanation) why() string {
 	case x.Bad == 0 && x.Good == 0:
 		return "No request of that time tells whether it is one of them."
 	case !x.Enough():
-		return fmt.Sprintf("Too few to compare: %s and %s.", countOf(x.Bad, x.Words[0]), countOf(x.Good, x.Words[1]))
+		return fmt.Sprintf("Too few to compare: %s and %s.", sources.Counted(x.Bad, x.Words[0]+" request"), sources.Counted(x.Good, x.Words[1]+" request"))
 	}
 	return "Not explained by anything recorded."
-}
-
-func countOf(n int, what string) string {
-	if n == 1 {
-		return "1 " + what + " request"
-	}
-	return fmt.Sprintf("%d %s requests", n, what)
 }
 
 // explainRows compares request rows; false when they do not say.
@@ -257,6 +251,7 @@ func (r *run) explainRows(ctx context.Context, sig *Signal, reading *sources.Rea
 	}
 	x.Found = found
 	if !math.IsNaN(cut) {
+		x.Unit = unitOf(sig.Outcome.Number)
 		if sig.Outcome.Low {
 			x.Below = sources.N(cut)
 		} else {
@@ -264,6 +259,30 @@ func (r *run) explainRows(ctx context.Context, sig *Signal, reading *sources.Rea
 		}
 	}
 	return true, nil
+}
+
+// unitOf is the unit of a number column of request rows.
+func unitOf(column string) sources.Unit {
+	switch column {
+	case "cost":
+		return sources.USD
+	case "score":
+		return sources.Score
+	case "tokens", "tokens_in", "tokens_out", "tokens_cached":
+		return sources.Tokens
+	}
+	return sources.Seconds
+}
+
+// Cut says from which number on a request was bad: "expensive: above $0.011"; empty where no number decides.
+func (x *Explanation) Cut() string {
+	switch {
+	case x.Above.OK:
+		return x.Words[0] + ": above " + format(x.Above.V, x.Unit)
+	case x.Below.OK:
+		return x.Words[0] + ": below " + format(x.Below.V, x.Unit)
+	}
+	return ""
 }
 
 // explainLabels compares what the labels of a proportion's metric tell: versions

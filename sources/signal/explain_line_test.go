@@ -124,6 +124,63 @@ func TestWhenRowsFailLaterTheLineKeepsWhatItKnew(t *testing.T) {
 	settled(t, e)
 }
 
+// fast is a clock whose service time passes faster than the wall's.
+type fast struct {
+	clock
+	wall time.Time
+}
+
+func (f *fast) Wall() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.wall
+}
+
+func (f *fast) add(wall time.Duration, speed int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wall, f.now = f.wall.Add(wall), f.now.Add(wall*time.Duration(speed))
+}
+
+// In a drill that runs twenty times faster the shares are those of half a minute of its own
+// time ago, not of ten; and looking for them takes no larger part of the time for it.
+func TestTheSharesInTheLineFollowServiceTime(t *testing.T) {
+	began := minutes(-12)
+	c := &fast{clock: clock{now: t0}, wall: t0.Add(1000 * time.Hour)}
+	rows := &slowTables{tablesFake: tablesFake{at: began}, began: make(chan struct{}, 10), let: make(chan error, 10)}
+	e := evaluator(t, Deps{Prom: validation(step(began.Add(time.Minute), 0.012, 0.2)), Tables: rows, Changes: went(began), Clock: c}, Service{})
+	looks := func(wall time.Duration, want int, why string) {
+		t.Helper()
+		c.add(wall, 20)
+		if s := snapshot(t, e); s.Suspects == nil {
+			t.Errorf("%s: no suspects", why)
+		}
+		settled(t, e)
+		if got := rows.count(); got != want {
+			t.Fatalf("%s: the rows were read %d times, not %d", why, got, want)
+		}
+	}
+	rows.let <- nil
+	looks(0, 1, "the first time")
+	looks(time.Second, 1, "20 s of service time later")
+	rows.let <- nil
+	looks(time.Second, 2, "40 s of service time later")
+	// Now a look that takes a second of wall time.
+	<-rows.began
+	<-rows.began
+	c.add(2*time.Second, 20)
+	if s := snapshot(t, e); s.Suspects == nil {
+		t.Error("no suspects while they are looked for again")
+	}
+	<-rows.began
+	c.add(time.Second, 20)
+	rows.let <- nil
+	settled(t, e)
+	looks(49*time.Second, 3, "49 s of wall time after a look that took one")
+	rows.let <- nil
+	looks(2*time.Second, 4, "51 s after")
+}
+
 func cpuTime(tb testing.TB) time.Duration {
 	tb.Helper()
 	var u syscall.Rusage

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"rollcall/sources"
@@ -29,7 +30,7 @@ func (e *Evaluator) pickForms(ctx context.Context, r *run, x, before *exposure) 
 		if v == nil {
 			continue
 		}
-		for _, name := range countable(p.Name) {
+		for _, name := range countable()[p.Name] {
 			base, _ := parted(name)
 			forms := v.forms(name)
 			if len(forms) < 2 || v.chosen[base] != (form{}) {
@@ -77,30 +78,30 @@ func first(base, _ string) string { return base }
 
 var rated = regexp.MustCompile(`rate\(([a-zA-Z_:][a-zA-Z0-9_:]*)\{`)
 
-// countable are the metrics of a profile that count events: counters, and of a histogram its count.
-func countable(profile string) []string {
-	var out []string
+// countable are the metrics of each profile that count events: counters, and of a histogram its count.
+var countable = sync.OnceValue(func() map[string][]string {
+	out := map[string][]string{}
 	for _, sig := range Catalogue() {
 		for _, src := range sig.From {
-			if src.Profile != profile {
-				continue
-			}
 			for _, m := range rated.FindAllStringSubmatch(src.Query, -1) {
 				name := m[1]
 				if base, part := parted(name); part != "" {
 					name = base + "_count"
 				}
-				if !slices.Contains(out, name) {
-					out = append(out, name)
+				if !slices.Contains(out[src.Profile], name) {
+					out[src.Profile] = append(out[src.Profile], name)
 				}
 			}
 		}
 	}
 	return out
-}
+})
 
 // leftOut says which forms of the metrics of an expression of the catalogue are not read.
 func (v *vocabulary) leftOut(expr string) []string {
+	if len(v.said) == 0 {
+		return nil
+	}
 	var out []string
 	for _, name := range metrics(expr) {
 		base, _ := parted(name)

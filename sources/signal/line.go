@@ -46,7 +46,7 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 	}
 	first := worst[0]
 	line.Verdict, line.Since = first.Verdict, first.Since
-	line.Parts, line.Chance = append(line.Parts, describe(first, svc, snap, true)), chance(first.Judgement)
+	line.Parts, line.Asides = append(line.Parts, describe(first, svc, snap, true)), asides(first)
 	for _, r := range worst {
 		line.Signals = append(line.Signals, r.Signal)
 	}
@@ -110,6 +110,9 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 	}
 	for _, r := range worst[1:] {
 		line.Parts = append(line.Parts, "Also "+lower(describe(r, svc, snap, false)))
+		if x := snap.Suspects; x != nil && x.Signal == r.Signal && len(x.Suspects) > 0 {
+			line.Parts = append(line.Parts, "Its suspect: "+x.Suspects[0].Name()+" "+versus(&x.Suspects[0])+".")
+		}
 	}
 	return line.withRest(snap)
 }
@@ -228,34 +231,58 @@ func describe(r *sources.Reading, svc *service, snap *Snapshot, since bool) stri
 		b.WriteString("≥ ")
 	}
 	b.WriteString(format(r.Value, r.Unit))
+	since = since && !r.Since.IsZero()
 	if kind := mostly(r, snap); kind != "" {
-		b.WriteString(", mostly " + kind + ",")
+		b.WriteString(", mostly " + kind)
+		if since {
+			b.WriteByte(',')
+		}
 	}
-	if since && !r.Since.IsZero() {
+	if since {
 		if beganBefore(r) {
 			b.WriteString(" since before " + clockTime(r.Since, snap.At))
 		} else {
 			b.WriteString(" since " + clockTime(r.Since, snap.At) + doubt(r.Judgement))
 		}
 	}
-	switch {
-	case known(r.Usual):
-		b.WriteString(" (usual " + format(r.Usual.Value, r.Unit) + chance(r.Judgement) + ")")
-	case r.Threshold != nil && r.Verdict == sources.Bad && on(r.Threshold.Bad):
-		b.WriteString(" (limit " + format(r.Threshold.Bad, r.Unit) + ")")
-	case r.Threshold != nil && on(r.Threshold.Watch):
-		b.WriteString(" (limit " + format(r.Threshold.Watch, r.Unit) + ")")
+	if what := heldAgainst(r); what != "" {
+		b.WriteString(" (" + what + chance(r) + ")")
 	}
 	b.WriteByte('.')
 	return b.String()
 }
 
-// chance is how improbable a share is when all is as usual: where the test that says so decided or agrees.
-func chance(j *sources.Judgement) string {
-	if j == nil || j.P == nil || *j.P > stat.AlphaSeries {
-		return ""
+// heldAgainst is what a value is worse than: "usual 1.2%".
+func heldAgainst(r *sources.Reading) string {
+	switch {
+	case known(r.Usual):
+		return "usual " + format(r.Usual.Value, r.Unit)
+	case r.Threshold != nil && r.Verdict == sources.Bad && on(r.Threshold.Bad):
+		return "limit " + format(r.Threshold.Bad, r.Unit)
+	case r.Threshold != nil && on(r.Threshold.Watch):
+		return "limit " + format(r.Threshold.Watch, r.Unit)
 	}
-	return ", p=" + stat.Words(*j.P)
+	return ""
+}
+
+// asides are what describe says of a reading and can do without, the first to go first.
+func asides(r *sources.Reading) []string {
+	what, p := heldAgainst(r), chance(r)
+	switch {
+	case what == "":
+		return nil
+	case p == "":
+		return []string{" (" + what + ")"}
+	}
+	return []string{p, " (" + what + ")"}
+}
+
+// chance is how improbable a share is when all is as usual: where the test that says so decided or agrees.
+func chance(r *sources.Reading) string {
+	if j := r.Judgement; known(r.Usual) && j != nil && j.P != nil && *j.P <= stat.AlphaSeries {
+		return ", p=" + stat.Words(*j.P)
+	}
+	return ""
 }
 
 // mostly is the kind that most errors are of, where one stands out.
@@ -345,10 +372,10 @@ func quiet(snap *Snapshot, svc *service, line Line) Line {
 		}
 	}
 	if n := count[sources.Learning]; n > 0 && judged > 0 {
-		line.Parts = append(line.Parts, plural(n, "signal")+" learning.")
+		line.Parts = append(line.Parts, sources.Counted(n, "signal")+" learning.")
 	}
 	if n := count[sources.NoTraffic]; n > 0 && judged > 0 {
-		line.Parts = append(line.Parts, plural(n, "signal")+" without traffic.")
+		line.Parts = append(line.Parts, sources.Counted(n, "signal")+" without traffic.")
 	}
 	if text := snap.Rollout.Sentence(); text != "" {
 		line.Parts = append(line.Parts, text)
@@ -377,7 +404,7 @@ func blind(snap *Snapshot, changesKnown bool) []string {
 		out = append(out, "metrics unreachable")
 	}
 	if wrong && unread > 0 { // the quiet line says it itself
-		out = append(out, plural(unread, "signal")+" cannot be read")
+		out = append(out, sources.Counted(unread, "signal")+" cannot be read")
 	}
 	if !changesKnown {
 		out = append(out, "changes unknown")
@@ -390,13 +417,6 @@ func (l Line) withBlind() Line {
 		l.Parts = append(l.Parts, upper(strings.Join(l.Blind, ", "))+".")
 	}
 	return l
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func upper(s string) string { return mapFirst(s, unicode.ToUpper) }

@@ -5,29 +5,32 @@ import (
 	"unicode"
 )
 
-// PartsIn are the parts for a row of so many columns: where the first two do not fit as
-// they are, but do without how improbable it is, or where not even the first does, without that.
+// PartsIn are the parts for a row of so many columns. What explains it goes before what it
+// is held against: the first part loses as many of its asides as make room for the second.
+// Where the second does not fit even so, it loses only what it must itself.
 func (l Line) PartsIn(width int) []string {
 	if len(l.Parts) == 0 {
 		return nil
 	}
-	text, second := l.Parts[0], 0
+	second := 0
 	if len(l.Parts) > 1 {
 		second = 1 + columns(l.Parts[1])
 	}
-	plain := text
-	if l.Chance != "" {
-		plain = strings.Replace(text, l.Chance, "", 1)
+	for _, also := range []int{second, 0} {
+		text := l.Parts[0]
+		for _, aside := range append([]string{""}, l.Asides...) {
+			text = strings.Replace(text, aside, "", 1)
+			if columns(text)+also <= width {
+				return append([]string{text}, l.Parts[1:]...)
+			}
+		}
 	}
-	if columns(text)+second <= width || columns(text) <= width && columns(plain)+second > width {
-		return l.Parts
-	}
-	return append([]string{plain}, l.Parts[1:]...)
+	return l.Parts
 }
 
 // Text joins as many whole parts as fit into width columns, the most important
-// first; when even the first does not fit, it is cut with an ellipsis. How improbable
-// it is gives way to what explains it.
+// first; when even the first does not fit, it is cut with an ellipsis. What it is held
+// against gives way to what explains it.
 func (l Line) Text(width int) string {
 	if len(l.Parts) == 0 || width <= 0 {
 		return ""

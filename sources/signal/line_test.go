@@ -71,6 +71,27 @@ func TestTheLineSaysWhoseRequestsTheSuspectedVersionHits(t *testing.T) {
 	}
 }
 
+func TestWhatExplainsTheSecondIsSaidBesideIt(t *testing.T) {
+	svc, err := newService("s", Service{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	globex := suspect.Suspect{Attributes: []sources.Attribute{{Name: "tenant", Value: "globex"}}, Coverage: 0.19, Share: 0.02}
+	second := bad("ratelimit_headroom", sources.CostPane, 0.01, 0.6, minutes(-8))
+	second.Verdict = sources.Watch
+	snap := &Snapshot{
+		At: t0, Window: defaultWindow, Readings: []sources.Reading{bad("error_ratio", sources.HealthPane, 0.05, 0.006, minutes(-10)), second},
+		Suspects: &Explanation{Signal: "ratelimit_headroom", Found: suspect.Found{Suspects: []suspect.Suspect{globex}}},
+	}
+	l := lineOf(snap, svc, true)
+	if want := "No change seen in the 30 minutes before. Also rate-limit headroom 1% (usual 60%). Its suspect: tenant=globex (19% vs 2%)."; !strings.HasSuffix(l.Text(300), want) {
+		t.Errorf("%s", l.Text(300))
+	}
+	if l.Suspect != nil || l.Runbook == "shutdown-for-safety" {
+		t.Errorf("it is taken for the cause of what is worst: %+v, %s", l.Suspect, l.Runbook)
+	}
+}
+
 func TestTheLikeliestChange(t *testing.T) {
 	change := func(m float64, c sources.Component) sources.Change {
 		return sources.Change{At: minutes(m), Component: c, From: "a", To: "b"}
@@ -197,7 +218,7 @@ func TestTheLineSaysHowImprobableItIs(t *testing.T) {
 func TestWhatExplainsItGoesBeforeHowImprobableItIs(t *testing.T) {
 	l := Line{
 		Parts:  []string{"Schema failures 8.5% since 12:05 (usual 1.3%, p=6e-12).", "Suspect: prompt v13→v14 at 12:05 (97% vs 31%)."},
-		Chance: ", p=6e-12",
+		Asides: []string{", p=6e-12", " (usual 1.3%)"},
 	}
 	for _, tc := range []struct {
 		width int
@@ -205,9 +226,11 @@ func TestWhatExplainsItGoesBeforeHowImprobableItIs(t *testing.T) {
 	}{
 		{103, "Schema failures 8.5% since 12:05 (usual 1.3%, p=6e-12). Suspect: prompt v13→v14 at 12:05 (97% vs 31%)."},
 		{98, "Schema failures 8.5% since 12:05 (usual 1.3%). Suspect: prompt v13→v14 at 12:05 (97% vs 31%)."},
-		{80, "Schema failures 8.5% since 12:05 (usual 1.3%, p=6e-12)."},
+		{86, "Schema failures 8.5% since 12:05. Suspect: prompt v13→v14 at 12:05 (97% vs 31%)."},
+		{76, "Schema failures 8.5% since 12:05 (usual 1.3%, p=6e-12)."},
 		{50, "Schema failures 8.5% since 12:05 (usual 1.3%)."},
-		{40, "Schema failures 8.5% since 12:05 (usual…"},
+		{40, "Schema failures 8.5% since 12:05."},
+		{30, "Schema failures 8.5% since…"},
 	} {
 		if got := l.Text(tc.width); got != tc.want {
 			t.Errorf("%d columns: %s", tc.width, got)

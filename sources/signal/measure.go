@@ -27,6 +27,7 @@ type measured struct {
 	// bad and all are the unexpanded queries of a proportion's events; empty when not countable.
 	bad, all string
 	scope    string // what these are asked for
+	quarters countQueries
 	silent   string // why there is no value although the source knows the signal
 }
 
@@ -45,6 +46,10 @@ type part struct {
 	why     string
 	rule    string
 }
+
+// countQueries are those of a proportion's events per second over a quarter of an
+// hour, and the label by which they are told apart; empty when not countable.
+type countQueries struct{ bad, all, name string }
 
 // errNotExposed: the source does not carry the signal.
 type errNotExposed struct {
@@ -241,7 +246,7 @@ func (r *run) metric(ctx context.Context, sig *Signal, src *Source, by string) (
 			m.basis.k = expand(bad, scope, quarter, "")
 			m.basis.n = expand(count, scope, quarter, "")
 			m.bad, m.all = bad, count
-			r.countLately(ctx, m.parts, expand(bad, scope, quarter, label), expand(count, scope, quarter, label), name)
+			m.quarters = countQueries{expand(bad, scope, quarter, label), expand(count, scope, quarter, label), name}
 		}
 	}
 	m.facts.At = newestOf(m.parts)
@@ -309,12 +314,8 @@ func identity(labels map[string]string) string {
 // and added where several series share a name. A value that is no number is a gap.
 // With apart, an unnamed element is kept as it is; otherwise it belongs to the sum only.
 func (r *run) fold(series []sources.Series, src *Source, name string, apart bool) ([]part, []string) {
-	type sum struct {
-		at map[int64]int
-		p  part
-	}
 	var order []string
-	sums := map[string]*sum{}
+	sums := map[string][]sources.Point{}
 	var unpriced []string
 	for _, s := range series {
 		factor := 1.0
@@ -332,34 +333,11 @@ func (r *run) fold(series []sources.Series, src *Source, name string, apart bool
 		if name != "" {
 			key = s.Labels[name]
 		}
-		x := sums[key]
-		if x == nil {
-			x = &sum{at: map[int64]int{}, p: part{name: key, n: math.NaN()}}
-			sums[key] = x
+		sum, known := sums[key]
+		if !known {
 			order = append(order, key)
 		}
-		fresh := len(x.at) == 0
-		if fresh {
-			x.p.history = make([]sources.Point, 0, len(s.Points))
-		}
-		for _, p := range s.Points {
-			if math.IsNaN(p.V) || math.IsInf(p.V, 0) {
-				continue
-			}
-			ms := p.T.UnixMilli()
-			if i, ok := x.at[ms]; ok {
-				x.p.history[i].V += p.V * factor
-				continue
-			}
-			x.at[ms] = len(x.p.history)
-			x.p.history = append(x.p.history, sources.Point{T: p.T, V: p.V * factor})
-		}
-		if !fresh {
-			slices.SortFunc(x.p.history, func(a, b sources.Point) int { return a.T.Compare(b.T) })
-			for i, p := range x.p.history {
-				x.at[p.T.UnixMilli()] = i
-			}
-		}
+		sums[key] = plus(sum, numbers(s.Points, factor))
 	}
 	slices.Sort(order)
 	out := make([]part, 0, len(order))
@@ -367,12 +345,69 @@ func (r *run) fold(series []sources.Series, src *Source, name string, apart bool
 		if apart && k == "" && len(order) > 1 {
 			continue
 		}
-		if len(sums[k].p.history) > 0 {
-			out = append(out, sums[k].p)
+		if len(sums[k]) > 0 {
+			out = append(out, part{name: k, n: math.NaN(), history: sums[k]})
 		}
 	}
 	slices.Sort(unpriced)
 	return out, unpriced
+}
+
+// numbers are the points that have a value, times a factor, in the order of time and
+// one for each. What needs no change is not copied; nobody appends to it in place.
+func numbers(points []sources.Point, factor float64) []sources.Point {
+	ordered := true
+	for i, p := range points {
+		if math.IsNaN(p.V) || math.IsInf(p.V, 0) || i > 0 && !points[i-1].T.Before(p.T) {
+			ordered = false
+			break
+		}
+	}
+	if ordered && factor == 1 {
+		return slices.Clip(points)
+	}
+	out := make([]sources.Point, 0, len(points))
+	for _, p := range points {
+		if !math.IsNaN(p.V) && !math.IsInf(p.V, 0) {
+			out = append(out, sources.Point{T: p.T, V: p.V * factor})
+		}
+	}
+	if ordered {
+		return out
+	}
+	slices.SortStableFunc(out, func(a, b sources.Point) int { return a.T.Compare(b.T) })
+	n := 0
+	for i, p := range out {
+		if i > 0 && out[n-1].T.Equal(p.T) {
+			out[n-1].V += p.V
+			continue
+		}
+		out[n] = p
+		n++
+	}
+	return out[:n:n]
+}
+
+// plus adds two lists of points up, both in the order of time, into a new one.
+func plus(a, b []sources.Point) []sources.Point {
+	switch {
+	case len(a) == 0:
+		return b
+	case len(b) == 0:
+		return a
+	}
+	out := make([]sources.Point, 0, max(len(a), len(b)))
+	for len(a) > 0 && len(b) > 0 {
+		switch a[0].T.Compare(b[0].T) {
+		case -1:
+			out, a = append(out, a[0]), a[1:]
+		case 1:
+			out, b = append(out, b[0]), b[1:]
+		default:
+			out, a, b = append(out, sources.Point{T: a[0].T, V: a[0].V + b[0].V}), a[1:], b[1:]
+		}
+	}
+	return append(append(out, a...), b...)
 }
 
 // price looks up what a token of a series costs.
@@ -490,18 +525,8 @@ func total(parts []part) part {
 
 func addUp(parts []part, of func(part) []sources.Point) []sources.Point {
 	var out []sources.Point
-	at := map[int64]int{}
 	for _, p := range parts {
-		for _, h := range of(p) {
-			ms := h.T.UnixMilli()
-			if i, ok := at[ms]; ok {
-				out[i].V += h.V
-			} else {
-				at[ms] = len(out)
-				out = append(out, h)
-			}
-		}
+		out = plus(out, of(p))
 	}
-	slices.SortFunc(out, func(a, b sources.Point) int { return a.T.Compare(b.T) })
-	return out
+	return slices.Clip(out)
 }

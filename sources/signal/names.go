@@ -2,9 +2,11 @@ package signal
 
 import (
 	"cmp"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // vocabulary is which metrics exist under the scope of a profile, and which form is
@@ -15,7 +17,14 @@ type vocabulary struct {
 	chosen map[string]form     // by the catalogue's name without the part
 	dotted bool                // the spelling that is tried first
 	said   map[string]string   // what was left out, by the catalogue's name without the part
+
+	mu       sync.Mutex
+	resolved map[string]resolution // by expression; nothing of the above changes once one is there
 }
+
+type resolution struct{ query, missing string }
+
+const maxResolved = 1000 // few are ever asked for, but those with a value in them
 
 // form is one way in which a metric exists.
 type form struct {
@@ -132,13 +141,35 @@ func (v *vocabulary) read(name string) (form, bool) {
 // but not all metrics of the expression. All of an expression is in one spelling:
 // what is grouped by a label of one spelling does not meet what is grouped by the other.
 func (v *vocabulary) resolve(expr string, sparse ...string) (query, missing string) {
+	key := expr
+	if len(sparse) > 0 {
+		key += "\x00" + strings.Join(sparse, "\x00")
+	}
+	v.mu.Lock()
+	known, ok := v.resolved[key]
+	v.mu.Unlock()
+	if ok {
+		return known.query, known.missing
+	}
 	query, missing = v.spelt(v.dotted, expr, sparse)
 	if missing != "" {
 		if q, lacks := v.spelt(!v.dotted, expr, sparse); lacks == "" {
-			return q, ""
+			query, missing = q, ""
 		}
 	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.resolved == nil || len(v.resolved) >= maxResolved {
+		v.resolved = map[string]resolution{}
+	}
+	v.resolved[key] = resolution{query, missing}
 	return query, missing
+}
+
+// same tells whether another look found what this one did.
+func (v *vocabulary) same(other *vocabulary) bool {
+	return v != nil && v.dotted == other.dotted && maps.EqualFunc(v.names, other.names, slices.Equal) &&
+		maps.Equal(v.chosen, other.chosen) && maps.Equal(v.said, other.said)
 }
 
 func (v *vocabulary) spelt(dotted bool, expr string, sparse []string) (query, missing string) {

@@ -151,7 +151,7 @@ func asked(names []string) ([]askedQuery, map[string]bool) {
 					add("by model", src.Query, label)
 				}
 				if sig.ID == "spend_rate" {
-					add("ledger", ledgerQuery(*src), "")
+					add("ledger", ledgerQuery(*src, ledgerStep), "")
 				}
 			}
 		}

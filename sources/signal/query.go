@@ -46,20 +46,25 @@ func Queries(cfg Service) ([]NamedQuery, error) {
 		}
 	}
 	for _, src := range spendSources() {
-		add("spend_today", src.Profile, expand(ledgerQuery(src), s.scope(src.Profile), ledgerStep, ""))
+		for _, step := range []time.Duration{ledgerStep, periodStep} {
+			add("spend_today", src.Profile, expand(ledgerQuery(src, step), s.scope(src.Profile), step, ""))
+		}
 	}
 	add("budget_used", LLMOps, expand(budgetQuery, s.scope(LLMOps), 0, ""))
 	return out, nil
 }
 
+var ungrouped = strings.NewReplacer(`by ("$by") `, "", `, "$by"`, "", `"$by"`, "", "by ($by) ", "", ", $by", "", "$by", "")
+
 // expand fills the placeholders of PromQL. Without a split the grouping disappears.
 func expand(expr, scope string, window time.Duration, by string) string {
 	if by == "" {
-		expr = strings.NewReplacer(`by ("$by") `, "", `, "$by"`, "", `"$by"`, "", "by ($by) ", "", ", $by", "", "$by", "").Replace(expr)
+		expr = ungrouped.Replace(expr)
 	} else {
-		expr = strings.NewReplacer(`"$by"`, strconv.Quote(attribute(by)), "$by", by).Replace(expr)
+		expr = strings.ReplaceAll(strings.ReplaceAll(expr, `"$by"`, strconv.Quote(attribute(by))), "$by", by)
 	}
-	expr = strings.NewReplacer("$scope", scope, "$window", promDuration(window)).Replace(expr)
+	// The scope comes last: it is the user's own text.
+	expr = strings.ReplaceAll(strings.ReplaceAll(expr, "$window", promDuration(window)), "$scope", scope)
 	if scope == "" {
 		expr = strings.ReplaceAll(expr, ",}", "}")
 	}

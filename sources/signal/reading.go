@@ -22,7 +22,7 @@ func (r *run) reading(ctx context.Context, sig *Signal) sources.Reading {
 		return r.without(out, err)
 	}
 	out.Provenance, out.Facts = m.prov, m.facts
-	usual := r.usualOf(sig, m)
+	usual := r.compare(ctx, sig, &m)
 	window := max(r.window, sig.Window)
 
 	whole, judgement := r.combine(sig, m, usual, window, &out)

@@ -94,7 +94,7 @@ func (r *run) rollout(ctx context.Context, t *manifest.Timeline) *rollout.Report
 }
 
 func (r *run) compareStages(ctx context.Context, t *manifest.Timeline) *rollout.Report {
-	var list []rollout.Comparison
+	var list, open []rollout.Comparison
 	var doubts []string
 	facts := sources.Facts{Source: "prometheus", At: r.now}
 	unsplit := len(t.Stages) < 2
@@ -102,7 +102,9 @@ func (r *run) compareStages(ctx context.Context, t *manifest.Timeline) *rollout.
 	for i := 1; i < len(t.Stages); i++ {
 		candidate, control := &t.Stages[i], &t.Stages[0]
 		if rollout.Differs(side(candidate), side(control)) == "" {
-			continue // another stage of the very same versions
+			// Another stage of the very same versions, unless it is of others as well.
+			unsplit = unsplit || candidate.Claims > 1
+			continue
 		}
 		if len(list) == mostRollouts {
 			left++
@@ -113,6 +115,11 @@ func (r *run) compareStages(ctx context.Context, t *manifest.Timeline) *rollout.
 			unsplit = true
 			continue
 		}
+		if in.Open && r.e.deps.Tables != nil {
+			// Request rows know which manifest each request ran.
+			open, unsplit = append(open, rollout.Decide(in)), true
+			continue
+		}
 		list = append(list, rollout.Decide(in))
 	}
 	if left > 0 {
@@ -121,12 +128,17 @@ func (r *run) compareStages(ctx context.Context, t *manifest.Timeline) *rollout.
 	if unsplit && r.e.deps.Tables != nil {
 		fromRows, said, f := r.rowRollouts(ctx)
 		doubts = append(doubts, said...)
-		list = append(list, fromRows...)
+		for i := range fromRows {
+			if !slices.ContainsFunc(list, func(c rollout.Comparison) bool { return c.Title() == fromRows[i].Title() }) {
+				list = append(list, fromRows[i])
+			}
+		}
 		if len(fromRows) > 0 {
-			facts = f
+			facts, open = f, nil
 		}
 		unsplit = len(fromRows) == 0
 	}
+	list = append(list, open...)
 	if unsplit && len(list) == 0 {
 		// Two run, and nothing counts them apart: that is worth saying.
 		for i := 1; i < len(t.Stages); i++ {
@@ -177,6 +189,9 @@ func (r *run) input(t *manifest.Timeline, candidate, control *manifest.Stage) *r
 	for _, s := range []*manifest.Stage{candidate, control} {
 		if s.Claims > 1 {
 			in.Doubts = append(in.Doubts, fmt.Sprintf("%d manifests at one time in stage %s", s.Claims, side(s).Name))
+			// What the candidate's version does is bad whatever else runs beside it; what it is held
+			// against may be the very thing that is as bad.
+			in.Open = in.Open || side(s).Name == in.Control.Name
 		}
 	}
 	return in
@@ -219,15 +234,15 @@ func (r *run) countBy(ctx context.Context, in *rollout.Input, by, candidate, con
 	}
 	in.Step = step
 	length := int(end.Sub(start)/step) + 1
-	read := func(expr string) map[string][]float64 {
-		if expr == "" || ctx.Err() != nil {
-			return nil
+	read := func(expr string) (map[string][]float64, error) {
+		if expr == "" {
+			return nil, nil
 		}
 		series, _, err := r.e.metrics.Range(ctx, expr, start, end, step)
 		if err != nil {
-			return nil
+			return nil, err
 		}
-		return gridOf(series, start, step, length)
+		return gridOf(series, start, step, length), nil
 	}
 	found := false
 	for _, o := range rolledOut {
@@ -241,13 +256,28 @@ func (r *run) countBy(ctx context.Context, in *rollout.Input, by, candidate, con
 			if !ok {
 				continue
 			}
-			n, k := read(all), read(bad)
-			if n[candidate+"\x00"] == nil && n[control+"\x00"] == nil {
+			n, err := read(all)
+			if err == nil && n[candidate+"\x00"] == nil && n[control+"\x00"] == nil {
 				continue // the metric has no such label
 			}
+			var k map[string][]float64
+			if err == nil {
+				k, err = read(bad)
+			}
+			if err != nil {
+				// Not to know the bad ones is not to know that there were none.
+				if o.core {
+					in.Doubts = append(in.Doubts, o.name+" could not be read: "+err.Error())
+				}
+				break
+			}
 			c := rollout.Counted{ID: o.id, Name: o.name, Core: o.core}
-			c.Tried = pairUp(k[candidate+"\x00"], n[candidate+"\x00"], length, step, sig.Direction == sources.LowerWorse)
-			c.Beside = pairUp(k[control+"\x00"], n[control+"\x00"], length, step, sig.Direction == sources.LowerWorse)
+			var brokenTried, brokenBeside bool
+			c.Tried, brokenTried = pairUp(k[candidate+"\x00"], n[candidate+"\x00"], length, step, sig.Direction == sources.LowerWorse)
+			c.Beside, brokenBeside = pairUp(k[control+"\x00"], n[control+"\x00"], length, step, sig.Direction == sources.LowerWorse)
+			if o.core && (brokenTried || brokenBeside) {
+				in.Doubts = append(in.Doubts, o.name+" are counted in numbers that cannot be")
+			}
 			in.Counted = append(in.Counted, c)
 			counted, found = true, true
 			break
@@ -287,7 +317,7 @@ func (r *run) eventsBy(src *Source, by string, step time.Duration) (all, bad str
 
 // histogramsBy counts slow answers and low scores: beyond the bucket bound that nine of ten
 // of the control's values keep.
-func (r *run) histogramsBy(in *rollout.Input, by, candidate, control string, length int, step time.Duration, read func(string) map[string][]float64) {
+func (r *run) histogramsBy(in *rollout.Input, by, candidate, control string, length int, step time.Duration, read func(string) (map[string][]float64, error)) {
 	for _, h := range []struct {
 		id, name, bucket string
 		low              bool
@@ -297,18 +327,24 @@ func (r *run) histogramsBy(in *rollout.Input, by, candidate, control string, len
 		{"eval_scores", "low evaluation scores (up to %s)", r.named(LLMOps, "llmops_eval_score_bucket"), true, func(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }},
 	} {
 		label := splitLabel(LLMOps, by)
+		plain, _, _ := strings.Cut(h.name, " (")
 		if h.bucket == "" {
-			in.NotSeen = append(in.NotSeen, strings.TrimSuffix(h.name, " (over %s)"))
+			in.NotSeen = append(in.NotSeen, plain)
 			continue
 		}
-		grid := read(fmt.Sprintf("sum by (le, %s) (rate(%s[%s]))", label, expand(h.bucket, r.svc.scope(LLMOps), step, ""), promDuration(step)))
+		grid, err := read(fmt.Sprintf("sum by (le, %s) (rate(%s[%s]))", label, expand(h.bucket, r.svc.scope(LLMOps), step, ""), promDuration(step)))
+		if err != nil {
+			in.NotSeen = append(in.NotSeen, plain)
+			continue
+		}
 		bound, edge, ok := boundOf(grid, control, h.low)
 		if !ok || grid[candidate+"\x00"+bound] == nil {
 			continue // too few, or the two do not share their buckets
 		}
 		count := func(version string) []stat.Count {
 			all, below := grid[version+"\x00+Inf"], grid[version+"\x00"+bound]
-			return pairUp(below, all, length, step, !h.low)
+			out, _ := pairUp(below, all, length, step, !h.low)
+			return out
 		}
 		in.Counted = append(in.Counted, rollout.Counted{ID: h.id, Name: fmt.Sprintf(h.name, h.say(edge)), Tried: count(candidate), Beside: count(control)})
 	}
@@ -368,15 +404,18 @@ func boundOf(grid map[string][]float64, control string, low bool) (label string,
 
 func sum(values []float64) (total float64) {
 	for _, v := range values {
-		if !math.IsNaN(v) {
+		if v >= 0 {
 			total += v
 		}
 	}
 	return total
 }
 
+// nonsense is a point that is there and cannot be: it is no zero.
+const nonsense = -1
+
 // gridOf places series on the grid by version and bucket bound: the value of the first label that
-// is not "le", a zero byte, and "le". Absent points are NaN.
+// is not "le", a zero byte, and "le". Absent points are NaN, those that cannot be negative.
 func gridOf(series []sources.Series, start time.Time, step time.Duration, length int) map[string][]float64 {
 	out := map[string][]float64{}
 	for _, s := range series {
@@ -397,24 +436,33 @@ func gridOf(series []sources.Series, start time.Time, step time.Duration, length
 		}
 		for _, p := range s.Points {
 			i := int(p.T.Sub(start) / step)
-			if i < 0 || i >= length || math.IsNaN(p.V) || math.IsInf(p.V, 0) || p.V < 0 {
-				continue
+			switch {
+			case i < 0 || i >= length || grid[i] == nonsense:
+			case !(p.V >= 0) || math.IsInf(p.V, 0):
+				grid[i] = nonsense
+			case math.IsNaN(grid[i]):
+				grid[i] = p.V
+			default:
+				grid[i] += p.V
 			}
-			if math.IsNaN(grid[i]) {
-				grid[i] = 0
-			}
-			grid[i] += p.V
 		}
 	}
 	return out
 }
 
 // pairUp makes counts of rates. A bad one that was never seen is none; events that were never seen
-// are no window. With others, k counts the good ones.
-func pairUp(k, n []float64, length int, step time.Duration, others bool) []stat.Count {
-	out := make([]stat.Count, length)
+// are no window, and neither are numbers that cannot be; broken tells that most are such. With others,
+// k counts the good ones.
+func pairUp(k, n []float64, length int, step time.Duration, others bool) (out []stat.Count, broken bool) {
+	out = make([]stat.Count, length)
+	odd, all := 0, 0
 	for i := range n {
 		if math.IsNaN(n[i]) {
+			continue
+		}
+		all++
+		if n[i] < 0 || i < len(k) && k[i] < 0 {
+			odd++
 			continue
 		}
 		c := stat.Count{N: n[i] * step.Seconds()}
@@ -426,7 +474,7 @@ func pairUp(k, n []float64, length int, step time.Duration, others bool) []stat.
 		}
 		out[i] = c
 	}
-	return out
+	return out, 2*odd > all
 }
 
 // trafficShares says how much of the traffic each side has had lately.

@@ -82,12 +82,29 @@ func TestOneStageIsNoRollout(t *testing.T) {
 	}
 }
 
-func TestTwoManifestsInOneStageHoldARollout(t *testing.T) {
-	twice := stage("canary", "v14", minutes(-40))
-	twice.Claims = 2
-	e := evaluator(t, Deps{Prom: split(0.09), Changes: rolling(stage("live", "v13", time.Time{}), twice)}, Service{})
-	if c := snapshot(t, e).Rollout.Comparisons[0]; c.Verdict != rollout.Hold || !strings.Contains(c.Why, "2 manifests at one time in stage canary") {
-		t.Errorf("%s: %s", c.Verdict, c.Why)
+// Two manifests in one stage are a doubt: nothing is promoted. What is plainly worse is
+// rolled back where that is so whichever of them is meant.
+func TestTwoManifestsInOneStagePromoteNothingAndStillRollBackWhatIsPlainlyWorse(t *testing.T) {
+	twice := func(name, prompt string, since time.Time) manifest.Stage {
+		s := stage(name, prompt, since)
+		s.Claims = 2
+		return s
+	}
+	for _, tc := range []struct {
+		name         string
+		failing      float64
+		live, canary manifest.Stage
+		want         rollout.Verdict
+		says         string
+	}{
+		{"two in the canary, and worse", 0.09, stage("live", "v13", time.Time{}), twice("canary", "v14", minutes(-40)), rollout.RollBack, "that holds although 2 manifests at one time in stage canary"},
+		{"two in the canary, and as good", 0.012, stage("live", "v13", time.Time{}), twice("canary", "v14", minutes(-40)), rollout.Hold, "2 manifests at one time in stage canary"},
+		{"two live ones, one of which may be as bad", 0.09, twice("live", "v13", time.Time{}), stage("canary", "v14", minutes(-40)), rollout.Hold, "canary does worse, but 2 manifests at one time in stage live"},
+	} {
+		e := evaluator(t, Deps{Prom: split(tc.failing), Changes: rolling(tc.live, tc.canary)}, Service{})
+		if c := snapshot(t, e).Rollout.Comparisons[0]; c.Verdict != tc.want || !strings.Contains(c.Why, tc.says) {
+			t.Errorf("%s: %s: %s", tc.name, c.Verdict, c.Why)
+		}
 	}
 }
 

@@ -23,7 +23,7 @@ type Snapshot struct {
 	Rollout  *rollout.Report   `json:"-"`         // versions that run at the same time; nil when only one does
 	Doubts   []string          `json:"-"`         // where what is live is contradicted, a sentence each
 	Aliases  []manifest.Alias  `json:"-"`         // live models under names that say no snapshot
-	Suspects *Explanation      `json:"-"`         // of what the line names first; nil when nothing is bad or it is not known
+	Suspects *Explanation      `json:"-"`         // of what the line names first, or second where nothing explains the first; nil when nothing is bad or it is not known
 	Spend    *spend.Report     `json:"-"`         // where money goes, as far as it was read; its Line is for whoever puts it into a sentence
 	Line     Line              `json:"-"`
 	Health   []sources.Health  `json:"sources"`
@@ -65,8 +65,9 @@ type Line struct {
 	Runbook string           `json:"runbook,omitempty"`
 	// Parts are the sentence in pieces, most important first; Text joins what fits.
 	Parts []string `json:"-"`
-	// Chance is what the first part says of how improbable it is, ", p=4e-12": the first to go where room is short.
-	Chance string `json:"-"`
+	// Asides are what the first part can do without where room is short, in the order they go:
+	// ", p=4e-12", " (usual 1.2%)".
+	Asides []string `json:"-"`
 	// Blind names what could not be seen: "loki unreachable".
 	Blind []string `json:"blind,omitempty"`
 }

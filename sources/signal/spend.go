@@ -30,7 +30,16 @@ type ledger struct {
 	facts sources.Facts
 }
 
-func ledgerQuery(src Source) string { return strings.ReplaceAll(src.Query, "rate(", "increase(") }
+// ledgerQuery asks what was spent in a step. Weeks of hours look at a counter every five
+// minutes instead of at each of its samples, which are twenty times as many: an hour may
+// be off by a hundredth for that, and what a process spent in its last minutes is lost.
+func ledgerQuery(src Source, step time.Duration) string {
+	query := strings.ReplaceAll(src.Query, "rate(", "increase(")
+	if step > ledgerStep {
+		query = strings.ReplaceAll(query, "[$window]", "[$window:"+promDuration(ledgerStep)+"]")
+	}
+	return query
+}
 
 // spent reads the ledger from a time on. Only new steps are fetched.
 func (r *run) spent(ctx context.Context, from time.Time, step time.Duration) (*ledger, error) {
@@ -72,7 +81,7 @@ func (r *run) ledgerOf(ctx context.Context, src Source, from time.Time, step tim
 	if err := r.down.open(); err != nil {
 		return nil, err
 	}
-	query, missing := r.seen.of(src.Profile).resolve(ledgerQuery(src), src.Sparse...)
+	query, missing := r.seen.of(src.Profile).resolve(ledgerQuery(src, step), src.Sparse...)
 	if missing != "" || !r.seen.holds(src.Profile) || src.Priced && len(r.e.deps.Prices) == 0 {
 		return nil, errNotExposed{missing: missing}
 	}

@@ -12,7 +12,7 @@ import (
 // spending exposes USD per five minutes, and budgets in the configuration.
 func spending(perStep curve) *metricsFake {
 	return exposing("llmops_cost_usd_total").
-		value(`increase\(llmops_cost_usd_total.*\[1h\]`, func(t time.Time) float64 { return 12 * perStep(t) }).
+		value(`increase\(llmops_cost_usd_total.*\[1h:5m\]`, func(t time.Time) float64 { return 12 * perStep(t) }).
 		value(`increase\(llmops_cost_usd_total`, perStep)
 }
 

@@ -110,6 +110,7 @@ func (s *spender) load(service string, since, until time.Time) chan struct{} {
 	if x.loading != nil || s.ctx.Err() != nil {
 		return x.loading
 	}
+	x.forget(s.e.deps.Clock.Now())
 	if moved := until.Sub(x.until); !x.wall.IsZero() && x.err == nil && moved >= 0 && !since.Before(x.since.Add(-spend.Part)) &&
 		(moved < spendAgain || moved < spend.Part && s.e.deps.Clock.Wall().Sub(x.wall).Abs() < spendRest) {
 		return nil
@@ -135,6 +136,20 @@ func (s *spender) load(service string, since, until time.Time) chan struct{} {
 		x.course = x.course || course
 	})
 	return done
+}
+
+// forget lets go of what was read if some of it is of a time that has not come yet: a
+// clock that went ahead and back found that time empty.
+func (x *spent) forget(now time.Time) {
+	ahead := x.until.After(now)
+	for _, p := range x.parts {
+		ahead = ahead || p.Until.After(now)
+	}
+	if ahead {
+		clear(x.parts)
+		clear(x.final)
+		x.until, x.wall = time.Time{}, time.Time{}
+	}
 }
 
 // wait loads a span and returns when that was done.

@@ -19,6 +19,7 @@ type spendTables struct {
 	mu    sync.Mutex
 	asked []sources.TableQuery
 	since time.Time // before it there are no rows
+	until time.Time // nor after it, when it is set
 	loops time.Time
 	fail  error
 }
@@ -51,7 +52,7 @@ func (f *spendTables) Table(_ context.Context, q sources.TableQuery) (*sources.R
 	}
 	tools := sources.ListColumn{Name: "tool", Values: []string{"look_up"}}
 	for at := q.Since; at.Before(q.Until); at = at.Add(time.Second) {
-		if at.Before(f.since) {
+		if at.Before(f.since) || !f.until.IsZero() && at.After(f.until) {
 			continue
 		}
 		for tenant := uint32(1); tenant <= 3; tenant++ {
@@ -298,5 +299,23 @@ func TestAPastMomentIsReportedOfItsOwnTime(t *testing.T) {
 	}
 	if s = settledSpend(t, e); s.Spend.Loops.N != 10 {
 		t.Errorf("now there are %d loops", s.Spend.Loops.N)
+	}
+}
+
+// A clock that went ahead found the hours to come empty, and then they came.
+func TestSpendIsReadAgainAfterAClockWentAheadAndBack(t *testing.T) {
+	c := &clock{now: t0}
+	tables := &spendTables{until: t0}
+	e := evaluator(t, Deps{Prom: spending(flat(0.9)), Tables: tables, Clock: c}, Service{})
+	settledSpend(t, e)
+	c.add(3 * time.Hour)
+	settledSpend(t, e)
+	c.add(-2 * time.Hour) // an hour after t0
+	tables.mu.Lock()
+	tables.until = c.Now()
+	tables.mu.Unlock()
+	s := settledSpend(t, e)
+	if n := s.Spend.Requests; n < 3*3500 {
+		t.Errorf("%d requests of the last hour are known", n)
 	}
 }

@@ -33,7 +33,7 @@ func (e *Evaluator) Split(ctx context.Context, service, id, by string, view sour
 		return nil, m.facts, fmt.Errorf("%s cannot be split by %s: %w", id, by, err)
 	}
 	var usual *past
-	if w, ok := r.usualOf(sig, m)[wholeKey]; ok && w.Days > 0 && sig.Combine == Sum {
+	if w, ok := r.compare(ctx, sig, &m)[wholeKey]; ok && w.Days > 0 && sig.Combine == Sum {
 		usual = &w // what is usual for the whole service is what a version is held against
 	}
 	e.usual.load(service)

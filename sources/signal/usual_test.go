@@ -262,3 +262,37 @@ func TestABaselineUnderWayIsNotAskedForAgain(t *testing.T) {
 		t.Errorf("asked %d times", p.n)
 	}
 }
+
+// minuteReads counts the queries for counts of the last hour, minute by minute.
+type minuteReads struct {
+	*metricsFake
+	mu sync.Mutex
+	n  int
+}
+
+func (m *minuteReads) Range(ctx context.Context, expr string, start, end time.Time, step time.Duration) ([]sources.Series, sources.Facts, error) {
+	if step == latelyStep && end.Sub(start) == 3*quarter {
+		m.mu.Lock()
+		m.n++
+		m.mu.Unlock()
+	}
+	return m.metricsFake.Range(ctx, expr, start, end, step)
+}
+
+func TestCountsAreReadOnceThereIsSomethingToHoldThemAgainst(t *testing.T) {
+	p := &minuteReads{metricsFake: validation(step(minutes(-60), 0.01, 0.09))}
+	e := evaluator(t, Deps{Prom: p}, Service{})
+	if r := reading(t, snapshot(t, e), "schema_fail"); r.Usual != nil || p.n != 0 {
+		t.Errorf("the first look knows %+v as usual and asked %d times for counts", r.Usual, p.n)
+	}
+	if err := e.Warm(t.Context(), "s", view); err != nil {
+		t.Fatal(err)
+	}
+	r := reading(t, snapshot(t, e), "schema_fail")
+	if r.Verdict != sources.Bad || r.Judgement == nil || !strings.HasPrefix(r.Judgement.Rule, ruleShare) {
+		t.Errorf("%s: %s, by %+v", r.Verdict, r.Why, r.Judgement)
+	}
+	if p.n != 2 {
+		t.Errorf("asked %d times for the bad and for all", p.n)
+	}
+}

@@ -157,7 +157,17 @@ func compare(a, b *Alert) int {
 }
 
 func (a *Alert) rank() int {
-	switch strings.ToLower(a.Severity) {
+	if r := rank(a.Severity); r != unranked || a.Signal == "" {
+		return r
+	}
+	return 0 // rollcall calls bad only what wants a person
+}
+
+const unranked = 2
+
+// rank says how much a severity wants a person.
+func rank(severity string) int {
+	switch strings.ToLower(severity) {
 	case "page", "critical", "emergency", "fatal", "error", "sev1", "sev2", "p1", "p2":
 		return 0
 	case "warning", "warn", "ticket", "sev3", "p3":
@@ -165,8 +175,5 @@ func (a *Alert) rank() int {
 	case "info", "none", "notice", "sev4", "p4":
 		return 3
 	}
-	if a.Signal != "" {
-		return 0 // rollcall calls bad only what wants a person
-	}
-	return 2
+	return unranked
 }

@@ -64,9 +64,11 @@ type ShiftLoad struct {
 	Pages  int       `json:"pages"`
 }
 
-// Rule is one signal's verdict as a rule that fires.
+// Rule is one signal's verdict as a rule that fires, or a rule of a Prometheus or an Alertmanager.
 type Rule struct {
-	Signal    string       `json:"signal"`
+	Signal    string       `json:"signal"`           // empty of a rule of others
+	Alert     string       `json:"alert,omitempty"`  // which that is
+	Source    string       `json:"source,omitempty"` // who tells of it
 	Label     string       `json:"label"`
 	Unit      sources.Unit `json:"unit"`
 	Firings   int          `json:"firings"`
@@ -82,6 +84,14 @@ type Rule struct {
 	Advice    Advice       `json:"advice,omitempty"`
 	Why       string       `json:"why,omitempty"`
 	Threshold *Threshold   `json:"threshold,omitempty"`
+}
+
+// Name is what the rule is called: the signal, or the name of a rule of others.
+func (r *Rule) Name() string {
+	if r.Signal != "" {
+		return r.Signal
+	}
+	return r.Alert
 }
 
 // Threshold would have kept every firing that led to an action.

@@ -239,3 +239,75 @@ func TestWhatCannotBeReadIsPassedOver(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// rule writes a firing of a rule of a Prometheus.
+func (b *book) rule(at time.Time, d journal.AlertData) {
+	if d.Source == "" {
+		d.Source = "prometheus"
+	}
+	d.Label = d.Alert
+	b.add(at, journal.AlertFiring, "", d)
+	d.Until = at.Add(time.Hour)
+	b.add(at.Add(time.Hour+5*time.Minute), journal.AlertResolved, "", d)
+}
+
+func TestRulesOfOthersHaveFiguresAndAThresholdWhereOneCanBeSet(t *testing.T) {
+	compared := func(v float64) journal.AlertData {
+		return journal.AlertData{Alert: "Leak", Severity: "page", Level: sources.N(.05), Value: sources.N(v), Direction: sources.HigherWorse}
+	}
+	odd := func(v float64) journal.AlertData { d := compared(v); d.Level = sources.Num{}; return d }
+	mute := func(float64) journal.AlertData { d := compared(0); d.Value = sources.Num{}; return d }
+	elsewhere := func(float64) journal.AlertData {
+		return journal.AlertData{Alert: "Leak", Source: "alertmanager"}
+	}
+	info := func(v float64) journal.AlertData { d := compared(v); d.Severity = "info"; return d }
+	low := func(v float64) journal.AlertData { d := compared(1 - v); d.Direction = sources.LowerWorse; return d }
+	for _, tc := range []struct {
+		name   string
+		of     func(float64) journal.AlertData
+		acts   bool // on the first, long ago
+		advice Advice
+		says   string
+	}{
+		{"nothing ever came of it", compared, false, Retire, "it fired 5 times in four weeks and nothing came of it; nor did it before"},
+		{"a threshold tells them apart", compared, true, Retune, "at or over 0.3 would have kept all 1 firing that led to an action, and spared 5 of 5"},
+		{"and one that is undercut", low, true, Retune, "at or under 0.7 would have kept all 1 firing"},
+		{"compared with no number", odd, true, Rethink, "no threshold can be proposed: its expression is not a comparison with a plain number"},
+		{"without values", mute, true, Rethink, "no threshold can be proposed: its value is not known of all of them"},
+		{"told by an Alertmanager alone", elsewhere, true, Rethink, "an Alertmanager tells neither the value nor the expression"},
+		{"that pages nobody", info, false, Keep, "its severity (info) pages nobody"},
+	} {
+		b := &book{}
+		b.rule(days(38), tc.of(.3))
+		if tc.acts {
+			b.action(days(38))
+		}
+		for i := range 5 {
+			b.rule(days(26-5*float64(i)), tc.of(.1))
+		}
+		r := b.fold()
+		got := only(t, r)
+		if got.Advice != tc.advice || !strings.Contains(got.Why, tc.says) || got.Name() != "Leak" || got.Signal != "" || got.Firings != 5 {
+			t.Errorf("%s: %s, %s, %+v", tc.name, got.Advice, got.Why, got)
+		}
+		if pages := r.PerShift.V > 0; pages != (tc.advice != Keep) {
+			t.Errorf("%s: %v pages a shift", tc.name, r.PerShift)
+		}
+	}
+}
+
+func TestASignalAndARuleOfTheSameNameAreTwo(t *testing.T) {
+	b := &book{}
+	b.fires(days(3), "refusal", numbers{value: 1}, 0)
+	b.add(days(3), journal.AlertFiring, "", journal.AlertData{Alert: "refusal", Source: "prometheus"})
+	b.add(days(2), journal.AlertAcknowledged, "", journal.AcknowledgedData{Alert: "refusal-1a2b", Name: "refusal", Source: "prometheus"})
+	r := b.fold()
+	if len(r.Rules) != 2 || r.Rules[0].Acked+r.Rules[1].Acked != 1 {
+		t.Fatalf("%+v", r.Rules)
+	}
+	for _, x := range r.Rules {
+		if x.Acked != 0 && x.Alert == "" {
+			t.Errorf("%+v", x)
+		}
+	}
+}

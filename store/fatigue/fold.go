@@ -41,6 +41,7 @@ type firing struct {
 	at       time.Time
 	until    time.Time // now, while it goes on
 	over     bool
+	timeless bool // it is not known for how long it fired
 	flaps    int
 	worst    sources.Num
 	acked    time.Time // when somebody took it up
@@ -56,7 +57,7 @@ func (f *firing) window() time.Time {
 }
 
 // flap tells whether it was over too soon for anybody to do anything.
-func (f *firing) flap() bool { return f.over && f.until.Sub(f.at) < FlapUnder }
+func (f *firing) flap() bool { return f.over && !f.timeless && f.until.Sub(f.at) < FlapUnder }
 
 // extreme is the value that was farthest off while it fired.
 func (f *firing) extreme() sources.Num {
@@ -97,31 +98,31 @@ type folder struct {
 	service   string
 	now       time.Time
 	all       []*firing
-	open      map[string]*firing // by signal
+	open      map[string]*firing // by key
 	deeds     []deed
 	incidents map[string]bool // open at this point of the fold
 }
 
 // deed is something that a person did.
 type deed struct {
-	at     time.Time
-	signal string // of an acknowledgement
-	acts   bool   // it is an action, and not only a sign that somebody looked
-	takes  bool   // it tells that somebody took the alert up
+	at    time.Time
+	key   string // of what an acknowledgement is of
+	acts  bool   // it is an action, and not only a sign that somebody looked
+	takes bool   // it tells that somebody took the alert up
 }
 
 func (f *folder) take(e *journal.Entry) {
 	switch e.Kind {
 	case journal.AlertFiring:
 		d, ok := in[journal.AlertData](e)
-		if !ok || d.Signal == "" || f.open[d.Signal] != nil {
+		if !ok || d.Key() == "" || f.open[d.Key()] != nil {
 			return
 		}
 		x := &firing{data: d, at: e.At, actioned: len(f.incidents) > 0}
-		f.all, f.open[d.Signal] = append(f.all, x), x
+		f.all, f.open[d.Key()] = append(f.all, x), x
 	case journal.AlertResolved:
 		d, _ := in[journal.AlertData](e)
-		x := f.open[d.Signal]
+		x := f.open[d.Key()]
 		if x == nil {
 			return
 		}
@@ -129,10 +130,14 @@ func (f *folder) take(e *journal.Entry) {
 		if !d.Until.IsZero() && !d.Until.Before(x.at) {
 			x.until = d.Until
 		}
-		delete(f.open, d.Signal)
+		if x.until.Before(x.at) {
+			// The clock went back meanwhile: for how long it fired is not known.
+			x.until, x.timeless = x.at, true
+		}
+		delete(f.open, d.Key())
 	case journal.AlertAcknowledged:
-		if d, ok := in[journal.AcknowledgedData](e); ok && d.Signal != "" {
-			f.deeds = append(f.deeds, deed{at: e.At, signal: d.Signal, acts: d.Acted, takes: true})
+		if d, ok := in[journal.AcknowledgedData](e); ok && d.Key() != "" {
+			f.deeds = append(f.deeds, deed{at: e.At, key: d.Key(), acts: d.Acted, takes: true})
 		}
 	case journal.IncidentOpened:
 		f.incidents[e.Incident] = true
@@ -184,7 +189,7 @@ func (f *folder) attribute() {
 			if d.at.After(end) {
 				break
 			}
-			if d.signal != "" && d.signal != x.data.Signal {
+			if d.key != "" && d.key != x.data.Key() {
 				continue
 			}
 			if d.takes && x.acked.IsZero() {
@@ -205,11 +210,11 @@ func (f *folder) report(began time.Time) *Report {
 		covered = f.now.Sub(began)
 	}
 	r.Days = math.Round(covered.Hours()/24*10) / 10
-	bySignal := map[string][]*firing{}
+	byKey := map[string][]*firing{}
 	for _, x := range f.all {
-		bySignal[x.data.Signal] = append(bySignal[x.data.Signal], x)
+		byKey[x.data.Key()] = append(byKey[x.data.Key()], x)
 	}
-	for _, list := range bySignal {
+	for _, list := range byKey {
 		if rule, ok := f.rule(list, since, covered); ok {
 			r.Rules = append(r.Rules, rule)
 			r.Firings += rule.Firings
@@ -223,7 +228,7 @@ func (f *folder) report(began time.Time) *Report {
 			}
 			return 0
 		}
-		return cmp.Or(want(a.Advice)-want(b.Advice), b.Firings-a.Firings, strings.Compare(a.Signal, b.Signal))
+		return cmp.Or(want(a.Advice)-want(b.Advice), b.Firings-a.Firings, strings.Compare(a.Name(), b.Name()))
 	})
 	f.shifts(r, since, covered)
 	return r
@@ -233,7 +238,7 @@ func (f *folder) report(began time.Time) *Report {
 // for what has ever led to an action.
 func (f *folder) rule(all []*firing, since time.Time, covered time.Duration) (Rule, bool) {
 	last := all[len(all)-1].data
-	r := Rule{Signal: last.Signal, Label: last.Label, Unit: last.Unit}
+	r := Rule{Signal: last.Signal, Alert: last.Alert, Source: last.Source, Label: last.Label, Unit: last.Unit}
 	var acks []float64
 	for _, x := range all {
 		if x.until.After(since) {
@@ -280,6 +285,11 @@ func (f *folder) advise(r *Rule, all []*firing, covered time.Duration) {
 	if r.Actioned > 0 || r.Firings < int(Span/week) {
 		return
 	}
+	last := &all[len(all)-1].data
+	if !pages(last) {
+		r.Why = "nothing came of it, and nothing has to: its severity (" + last.Severity + ") pages nobody"
+		return
+	}
 	if covered < Span {
 		r.Why = fmt.Sprintf("nothing came of it so far; advice takes four weeks of journal, and there are %.0f days", math.Floor(covered.Hours()/24))
 		return
@@ -296,17 +306,32 @@ func (f *folder) advise(r *Rule, all []*firing, covered time.Duration) {
 		r.Advice, r.Why = Retire, base+"; nor did it before"
 	case r.Threshold != nil && r.Threshold.Drops > 0:
 		r.Advice = Retune
-		r.Why = fmt.Sprintf("%s; %s would have kept all %s that led to an action, and spared %d of %d", base, r.Threshold.Text(r.Unit), times(ever), r.Threshold.Drops, r.Threshold.Of)
+		r.Why = fmt.Sprintf("%s; %s would have kept all %s that led to an action, and spared %d of %d", base, r.Threshold.Text(r.Unit), sources.Counted(ever, "firing"), r.Threshold.Drops, r.Threshold.Of)
+	case r.Threshold == nil && last.Signal == "":
+		r.Advice, r.Why = Rethink, base+fmt.Sprintf("; %s did before, and no threshold can be proposed: %s", sources.Counted(ever, "firing"), unmeasured(last))
 	default:
-		r.Advice, r.Why = Rethink, base+fmt.Sprintf("; the %s that led to an action before look no different, so no threshold helps: judge it by another signal, or retire it", times(ever))
+		r.Advice, r.Why = Rethink, base+fmt.Sprintf("; the %s that led to an action before look no different, so no threshold helps: judge it by another signal, or retire it", sources.Counted(ever, "firing"))
 	}
 }
 
-func times(n int) string {
-	if n == 1 {
-		return "1 firing"
+// pages tells whether somebody is woken.
+func pages(d *journal.AlertData) bool {
+	switch strings.ToLower(d.Severity) {
+	case "info", "none", "notice", "sev4", "p4":
+		return false
 	}
-	return fmt.Sprintf("%d firings", n)
+	return true
+}
+
+// unmeasured says why a rule of others has no threshold.
+func unmeasured(d *journal.AlertData) string {
+	switch {
+	case d.Source == "alertmanager":
+		return "an Alertmanager tells neither the value nor the expression"
+	case !d.Level.OK:
+		return "its expression is not a comparison with a plain number"
+	}
+	return "its value is not known of all of them"
 }
 
 // shifts counts pages by shift: every firing is one.
@@ -314,7 +339,7 @@ func (f *folder) shifts(r *Report, since time.Time, covered time.Duration) {
 	by := map[time.Time]int{}
 	n := 0
 	for _, x := range f.all {
-		if !x.at.Before(since) {
+		if !x.at.Before(since) && pages(&x.data) {
 			by[x.at.UTC().Truncate(Shift)]++
 			n++
 		}
@@ -344,11 +369,11 @@ func median(v []float64) sources.Num {
 }
 
 var how = []string{
-	"firings: alert.firing entries of the last 28 days, by the entries' service time",
+	"firings: alert.firing entries of the last 28 days, by the entries' service time; a rule of Prometheus or Alertmanager fires once, however many of its alerts do",
 	"led to an action: a run was started, a pin or a feature was moved (rehearsals aside), an incident was opened, or the acknowledgement says that something was done, from when it fired until it was well again, or for 30 minutes where that is longer; or an incident was open, and not resolved, when it fired. What was done while several fired counts for each",
 	"flaps: it was well again within 5 minutes; wavers: it was well for less than 5 minutes while it fired",
 	"taken up: the first acknowledgement of it, or the first of those actions",
-	"pages per shift: firings by shifts of 12 hours from 00:00 and 12:00 UTC; a shift bears 2",
+	"pages per shift: firings by shifts of 12 hours from 00:00 and 12:00 UTC; a shift bears 2; severities info and none page nobody",
 	"retire or retune: it fired 4 times or more in 28 days, and nothing came of it",
-	"threshold: the least strict one, of value (the worst while it fired), ratio, p and z, that keeps every firing of the whole journal that led to an action; the one that spares most",
+	"threshold: the least strict one, of value (the worst while it fired), ratio, p and z, that keeps every firing of the whole journal that led to an action; the one that spares most. Of a rule of Prometheus, of its value, where it is compared with a plain number",
 }

@@ -30,7 +30,11 @@ var measures = []struct {
 // number is known of all of them. On a tie the value wins: it can be configured.
 func separate(all []*firing) *Threshold {
 	var best *Threshold
+	last := &all[len(all)-1].data
 	for _, m := range measures {
+		if last.Signal == "" && last.Alert != "" && !last.Level.OK {
+			break // its value is compared with nothing that can be set
+		}
 		below := isBelow(m.on, all)
 		var limit float64
 		keeps, of, drops := 0, 0, 0

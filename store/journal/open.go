@@ -23,6 +23,9 @@ const (
 	lockWait = 10 * time.Second
 	// lockTry is how long SQLite itself waits before a call looks at its context again.
 	lockTry = 250 * time.Millisecond
+	// logPages is how long the log grows before it is written over from its beginning: an
+	// append that makes a file longer costs a half more than one that does not.
+	logPages = 256
 )
 
 // Options are what a journal is opened with.
@@ -161,6 +164,9 @@ func (f *file) openWriting(ctx context.Context, pages int) error {
 			if _, err := f.w.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count=%d", pages)); err != nil {
 				return err
 			}
+		}
+		if _, err := f.w.ExecContext(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint=%d", logPages)); err != nil {
+			return err
 		}
 		return migrate(ctx, f.path, f.w)
 	})

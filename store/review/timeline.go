@@ -169,6 +169,9 @@ func (u *Sentences) describe(e *journal.Entry) (what, group string) {
 	case journal.AlertFiring:
 		return alert(d), ""
 	case journal.AlertResolved:
+		if d.str("signal") == "" && d.str("alert") != "" {
+			return "the rule " + d.str("alert") + " of " + or(d.str("source"), "others") + " fires no more", ""
+		}
 		unit := sources.Unit(d.str("unit"))
 		return fmt.Sprintf("%s is no longer bad: %s", or(d.str("label", "signal"), "a signal"), d.formatted("value", unit)), ""
 	case journal.AlertAcknowledged:
@@ -284,11 +287,21 @@ func (u *Sentences) sample(e *journal.Entry, d data) (what, group string) {
 
 func alert(d data) string {
 	unit := sources.Unit(d.str("unit"))
+	if d.str("signal") == "" && d.str("alert") != "" {
+		return "the rule " + d.str("alert") + " of " + or(d.str("source"), "others") + " fires" + ruleValue(d)
+	}
 	what := fmt.Sprintf("%s is bad: %s", or(d.str("label", "signal"), "a signal"), d.formatted("value", unit))
 	if n := d.num("usual"); n.OK {
 		what += " (usual " + unit.Format(n.V) + ")"
 	}
 	return what
+}
+
+func ruleValue(d data) string {
+	if v := d.num("value"); v.OK {
+		return fmt.Sprintf(", value %.4g", v.V)
+	}
+	return ""
 }
 
 func evals(d data) string {

@@ -225,7 +225,7 @@ func (m *maker) verified(incidents []journal.Incident) {
 	}
 	c.Verified.How = "nobody made sure: let a runbook's checks pass, run the evals, or mark the incident when nothing is bad any more"
 	well := m.well()
-	firing, passed := map[string]time.Time{}, map[string]bool{} // by signal: when it was well again
+	firing, passed := map[string]time.Time{}, map[string]bool{} // by what fires: when it was well again
 	bad := func(at time.Time) bool {
 		for _, until := range firing {
 			if until.IsZero() || until.After(at) {
@@ -239,9 +239,9 @@ func (m *maker) verified(incidents []journal.Incident) {
 		d := dataOf(e)
 		switch e.Kind {
 		case journal.AlertFiring:
-			firing[d.str("signal")] = well[e.Seq]
+			firing[d.key()] = well[e.Seq]
 		case journal.AlertResolved:
-			delete(firing, d.str("signal"))
+			delete(firing, d.key())
 		}
 		if e.At.Before(c.Mitigated.At) {
 			continue
@@ -287,7 +287,7 @@ func (m *maker) well() map[int64]time.Time {
 		switch e.Kind {
 		case journal.AlertFiring:
 			if json.Unmarshal(e.Data, &d) == nil {
-				open[d.Signal] = e.Seq
+				open[d.Key()] = e.Seq
 			}
 		case journal.AlertResolved:
 			if json.Unmarshal(e.Data, &d) == nil {
@@ -295,7 +295,7 @@ func (m *maker) well() map[int64]time.Time {
 				if !d.Until.IsZero() {
 					until = d.Until
 				}
-				out[open[d.Signal]] = until
+				out[open[d.Key()]] = until
 			}
 		}
 	}
@@ -323,6 +323,12 @@ func dataOf(e *journal.Entry) data {
 func (d data) str(name string) string {
 	s, _ := d[name].(string)
 	return s
+}
+
+// key tells what fires, as journal.AlertData does.
+func (d data) key() string {
+	a := journal.AlertData{Signal: d.str("signal"), Alert: d.str("alert")}
+	return a.Key()
 }
 
 func (d data) yes(name string) bool {

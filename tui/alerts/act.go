@@ -57,7 +57,7 @@ func (p *Pane) key(c pane.Context, k tea.KeyPressMsg) tea.Cmd {
 		return p.read(c)
 	case p.tired:
 		if key.Matches(k, keys.open) {
-			return p.openRule()
+			return p.openRule(c)
 		}
 		if p.report != nil {
 			p.ruleAt.Key(k, len(p.report.Rules), tableHeight(c))
@@ -114,7 +114,7 @@ func (p *Pane) click(c pane.Context, m tea.MouseClickMsg) tea.Cmd {
 		if p.report == nil {
 			return nil
 		}
-		list, n, open = &p.ruleAt, len(p.report.Rules), p.openRule
+		list, n, open = &p.ruleAt, len(p.report.Rules), func() tea.Cmd { return p.openRule(c) }
 	}
 	i := list.Top + row
 	switch {
@@ -143,12 +143,17 @@ func (p *Pane) open(pane.Context) tea.Cmd {
 	return nil
 }
 
-func (p *Pane) openRule() tea.Cmd {
+func (p *Pane) openRule(c pane.Context) tea.Cmd {
 	r := p.rule()
 	if r == nil {
 		return nil
 	}
 	id := r.Signal
+	if id == "" { // a rule of others: its alerts
+		p.tired = false
+		p.setFilter(c, r.Alert)
+		return nil
+	}
 	if id == signal.Rollout {
 		return func() tea.Msg { return pane.OpenMsg{ID: pane.Changes} }
 	}

@@ -333,7 +333,7 @@ func (p *Pane) CopyText(pane.Context) (string, string) {
 		return a.ID, "alert ID"
 	}
 	if r := p.rule(); r != nil {
-		return r.Signal, "rule"
+		return r.Name(), "rule"
 	}
 	return "", ""
 }

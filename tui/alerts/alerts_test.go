@@ -270,6 +270,9 @@ func TestASilenceIsWrittenOutAndAskedBeforeItIsMade(t *testing.T) {
 		t.Fatal("a key that came before the question could be read silences")
 	}
 	d.Press("n")
+	if got := told(d); got.Text != "Nothing was done." {
+		t.Errorf("%+v", got)
+	}
 	d.Press("s")
 	ask()
 	d.C.Wall = d.C.Wall.Add(time.Second)
@@ -363,6 +366,19 @@ func TestTheSelectionStaysWithItsAlertAndTheFilterIsSaid(t *testing.T) {
 	d.Until("it is read", func() bool { return !p.loading })
 	if p.tired || p.current() == nil {
 		t.Error("coming back shows something else")
+	}
+}
+
+func TestARuleOfOthersOpensItsAlerts(t *testing.T) {
+	d, p, f := opened(t, 120, 31, night())
+	f.report = figures()
+	f.report.Rules = []fatigue.Rule{{Alert: "ProviderErrors", Source: "prometheus", Label: "ProviderErrors", Firings: 4, Advice: fatigue.Retire, Why: "it fired 4 times in four weeks and nothing came of it; nor did it before"}}
+	d.Press("f")
+	d.Until("the figures are read", func() bool { return p.report != nil && !p.loading })
+	d.Shows("retire ProviderErrors: it fired 4 times")
+	d.Press("enter")
+	if p.tired || p.filter != "ProviderErrors" || len(p.rows) == 0 {
+		t.Errorf("filter %q, %d alerts", p.filter, len(p.rows))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"charm.land/lipgloss/v2"
 
+	"rollcall/sources"
 	"rollcall/store/fatigue"
 	"rollcall/tui/kit"
 	"rollcall/tui/pane"
@@ -97,7 +98,7 @@ func (p *Pane) load(c pane.Context) string {
 	if r.Days < 28 {
 		out = append(out, kit.Piece{Text: fmt.Sprintf("the journal has %.1f of 28 days", r.Days), Style: t.Watch})
 	}
-	out = append(out, kit.Piece{Text: fmt.Sprintf("%s, %d led to an action", kit.Count(r.Firings, "firing"), r.Actioned), Style: t.Plain})
+	out = append(out, kit.Piece{Text: fmt.Sprintf("%s, %d led to an action", sources.Counted(r.Firings, "firing"), r.Actioned), Style: t.Plain})
 	if r.PerShift.OK {
 		style := t.Plain
 		if r.Over > 0 {
@@ -122,7 +123,7 @@ func ruleColumns(rules []fatigue.Rule, c pane.Context) ([]kit.Column, []func(*fa
 	number := func(title string, rank int, text func(*fatigue.Rule) string) {
 		add(kit.Column{Title: title, Right: true, Rank: rank}, func(r *fatigue.Rule) kit.Cell { return kit.Cell{Text: text(r), Style: t.Plain} })
 	}
-	add(kit.Column{Title: "rule", Min: 14}, func(r *fatigue.Rule) kit.Cell { return kit.Cell{Text: r.Signal, Style: t.Bright} })
+	add(kit.Column{Title: "rule", Min: 14}, func(r *fatigue.Rule) kit.Cell { return kit.Cell{Text: kit.Line(r.Name(), 40), Style: t.Bright} })
 	add(kit.Column{Title: "advice", Min: 9}, func(r *fatigue.Rule) kit.Cell {
 		if r.Advice == fatigue.Keep {
 			return kit.Cell{Text: "-", Style: t.Dim}
@@ -169,11 +170,11 @@ func (p *Pane) ruleWords(c pane.Context) []string {
 	}
 	switch {
 	case r.Advice != fatigue.Keep:
-		say(t.Watch, string(r.Advice)+" "+r.Signal+": "+r.Why+".")
+		say(t.Watch, string(r.Advice)+" "+kit.Line(r.Name(), 80)+": "+r.Why+".")
 	case r.Why != "":
-		say(t.Dim, r.Signal+": "+r.Why+".")
+		say(t.Dim, kit.Line(r.Name(), 80)+": "+r.Why+".")
 	default:
-		say(t.Plain, fmt.Sprintf("%s: %d of %s led to an action.", r.Signal, r.Actioned, kit.Count(r.Firings, "firing")))
+		say(t.Plain, fmt.Sprintf("%s: %d of %s led to an action.", kit.Line(r.Name(), 80), r.Actioned, sources.Counted(r.Firings, "firing")))
 	}
 	if th := r.Threshold; th != nil && th.Drops > 0 && r.Advice != fatigue.Retune {
 		say(t.Dim, fmt.Sprintf("%s would have kept the %d that ever led to an action, and spared %d of %d.", th.Text(r.Unit), th.Keeps, th.Drops, th.Of))

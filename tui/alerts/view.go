@@ -34,6 +34,16 @@ func footLines(c pane.Context) int {
 
 func tableHeight(c pane.Context) int { return max(1, c.Height-headLines-footLines(c)) }
 
+// underRows is how many lines the foot may take where the rows leave room: what is said there in
+// full is worth more than empty lines.
+func underRows(c pane.Context, used, wanted int) int {
+	foot := footLines(c)
+	if foot == 1 {
+		return foot
+	}
+	return max(foot, min(wanted+2, c.Height-used-1))
+}
+
 // View draws what fires, one alert in full, or what alerts ask of people.
 func (p *Pane) View(c pane.Context) string {
 	if c.Width <= 0 || c.Height <= 0 {
@@ -70,10 +80,11 @@ func (p *Pane) listView(c pane.Context) []string {
 
 // withFoot puts the detail of the selection, or what is typed or asked, under the rows.
 func (p *Pane) withFoot(c pane.Context, lines []string, detail func(c pane.Context) []string) []string {
-	foot := footLines(c)
+	d := detail(c)
+	foot := underRows(c, len(lines), len(d))
 	if asking := p.asking(c); asking != nil {
-		foot = min(max(foot, len(asking)+1), max(1, c.Height-2))
-		detail = func(pane.Context) []string { return asking }
+		foot = min(max(footLines(c), len(asking)+1), max(1, c.Height-2))
+		d = asking
 	}
 	for len(lines) < c.Height-foot {
 		lines = append(lines, "")
@@ -81,7 +92,6 @@ func (p *Pane) withFoot(c pane.Context, lines []string, detail func(c pane.Conte
 	lines = lines[:max(0, c.Height-foot)]
 	if foot > 1 {
 		lines = append(lines, c.Theme.Dim.Render(strings.Repeat(c.Theme.Glyphs.Border.Top, c.Width)))
-		d := detail(c)
 		for i := range foot - 2 {
 			l := ""
 			if i < len(d) {
@@ -147,18 +157,18 @@ func (p *Pane) summary(c pane.Context) string {
 		for _, s := range []alerts.State{alerts.Firing, alerts.Acknowledged, alerts.Pending, alerts.Silenced, alerts.Resolved} {
 			if n := p.list.Count(s); n > 0 {
 				_, style := look(t, s)
-				out = append(out, kit.Piece{Text: kit.Thousands(n) + " " + string(s), Style: style})
+				out = append(out, kit.Piece{Text: sources.Thousands(n) + " " + string(s), Style: style})
 			}
 		}
 		if p.list.Total > len(p.list.Alerts) {
-			out = append(out, kit.Piece{Text: fmt.Sprintf("%s of %s are listed", kit.Thousands(len(p.list.Alerts)), kit.Thousands(p.list.Total)), Style: t.Watch})
+			out = append(out, kit.Piece{Text: fmt.Sprintf("%s of %s are listed", sources.Thousands(len(p.list.Alerts)), sources.Thousands(p.list.Total)), Style: t.Watch})
 		}
 		if n := p.list.Others; n > 0 {
-			out = append(out, kit.Piece{Text: kit.Thousands(n) + " name another service", Style: t.Dim})
+			out = append(out, kit.Piece{Text: sources.Thousands(n) + " name another service", Style: t.Dim})
 		}
 	}
 	if p.filter != "" {
-		out = append(out, kit.Piece{Text: "filter: " + p.filter + " (" + kit.Thousands(len(p.rows)) + ")", Style: t.Watch})
+		out = append(out, kit.Piece{Text: "filter: " + p.filter + " (" + sources.Thousands(len(p.rows)) + ")", Style: t.Watch})
 	}
 	if len(out) == 0 {
 		return ""
@@ -363,7 +373,7 @@ func (p *Pane) bottom(c pane.Context) string {
 			case s.Note != "":
 				out = append(out, kit.Piece{Text: s.Source + ": " + s.Note, Style: t.Watch})
 			default:
-				good = append(good, fmt.Sprintf("%s %s", s.Source, kit.Thousands(s.Alerts)))
+				good = append(good, fmt.Sprintf("%s %s", s.Source, sources.Thousands(s.Alerts)))
 			}
 		}
 		out = append(out, kit.Piece{Text: strings.Join(good, ", "), Style: t.Dim}, kit.Piece{Text: kit.Minute(c, p.list.At), Style: t.Dim})

@@ -65,19 +65,25 @@ func looks(t *theme.Theme, v rollout.Verdict) (lipgloss.Style, string) {
 	return t.Watch, t.Glyphs.Watch
 }
 
-// noticeLines are the notices that there is room for, one line each; what is cut opens with v.
+// noticeLines are the notices that there is room for, as long as they are unless the list would be
+// left without; what is cut opens with v.
 func noticeLines(c pane.Context) []string {
 	if c.Height < 10 {
 		return nil
 	}
 	list := notices(c)
+	most := max(1, (c.Height-10)/max(1, min(len(list), mostNotices)))
 	var out []string
 	for i, n := range list {
 		if i == mostNotices-1 && len(list) > mostNotices {
 			out = append(out, " "+c.Theme.Dim.Render(kit.Line("and "+strconv.Itoa(len(list)-i)+" more; v shows all", c.Width-2)))
 			break
 		}
-		out = append(out, " "+n.style.Render(n.glyph)+" "+n.style.Render(kit.Line(n.text, max(1, c.Width-4))))
+		glyph := n.style.Render(n.glyph)
+		for _, l := range kit.Lines(n.text, max(10, c.Width-4), most, c.Theme.Glyphs.Ellipsis) {
+			out = append(out, " "+glyph+" "+n.style.Render(l))
+			glyph = " "
+		}
 	}
 	return out
 }

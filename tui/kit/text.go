@@ -119,6 +119,21 @@ func Wrap(s string, w int) []string {
 	return lines
 }
 
+// Lines breaks text like Wrap, into no more than so many lines; the last one says by an
+// ellipsis that there is more.
+func Lines(s string, w, most int, ellipsis string) []string {
+	lines := Wrap(s, w)
+	most = max(1, most)
+	if len(lines) <= most {
+		return lines
+	}
+	last := lines[most-1]
+	if ansi.StringWidth(last)+ansi.StringWidth(ellipsis) > w {
+		last = ansi.Truncate(last, max(0, w-ansi.StringWidth(ellipsis)), "")
+	}
+	return append(lines[:most-1:most-1], strings.TrimRight(last, " ")+ellipsis)
+}
+
 // Middle shortens an identifier to w columns by leaving out its middle: people
 // compare both the beginning and the end of an ID.
 func Middle(s string, w int, ellipsis string) string {

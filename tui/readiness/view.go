@@ -132,24 +132,20 @@ func (p *Pane) rows(c pane.Context) []row {
 		}
 		out = append(out, row{of: i, head: true, text: text})
 		indent := strings.Repeat(" ", 9+wordWidth)
-		say := func(style lipgloss.Style, glyph, text string, wrap bool) {
+		say := func(style lipgloss.Style, glyph, text string) {
 			lead := indent
 			if glyph != "" {
 				lead = indent[:len(indent)-2] + glyph + " "
 			}
-			lines := []string{ansi.Truncate(kit.Line(text, c.Width), max(1, c.Width-len(indent)-1), t.Glyphs.Ellipsis)}
-			if wrap {
-				lines = kit.Wrap(text, max(20, c.Width-len(indent)-1))
-			}
-			for _, l := range lines {
+			for _, l := range kit.Wrap(text, max(20, c.Width-len(indent)-1)) {
 				out = append(out, row{of: i, text: lead + style.Render(l)})
 				lead = indent
 			}
 		}
 		if !p.open[a.ID] {
-			say(t.Dim, "", a.Why, false)
+			say(t.Dim, "", a.Why)
 			if c.Height >= roomy && a.Next != "" {
-				say(t.Plain, t.Dim.Render(t.Glyphs.Arrow), a.Next, false)
+				say(t.Plain, t.Dim.Render(t.Glyphs.Arrow), a.Next)
 			}
 			continue
 		}
@@ -157,13 +153,13 @@ func (p *Pane) rows(c pane.Context) []row {
 			f := &a.Evidence[k]
 			g, s := look(t, f.Says)
 			if f.Says == "" {
-				say(t.Dim, s.Render(g), f.What+": "+f.Detail, true)
+				say(t.Dim, s.Render(g), f.What+": "+f.Detail)
 			} else {
-				say(t.Plain, s.Render(g), f.What+": "+f.Detail, true)
+				say(t.Plain, s.Render(g), f.What+": "+f.Detail)
 			}
 		}
 		if a.Next != "" {
-			say(t.Bright, t.Accent.Render(t.Glyphs.Arrow), "next: "+a.Next, true)
+			say(t.Bright, t.Accent.Render(t.Glyphs.Arrow), "next: "+a.Next)
 		}
 	}
 	return out

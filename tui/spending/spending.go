@@ -119,8 +119,9 @@ func (p *Pane) Update(c pane.Context, msg tea.Msg) tea.Cmd {
 			return nil
 		}
 		lines := p.lines(c, items)
-		n := p.top + msg.Y - headLines
-		if msg.Y < headLines || msg.Y >= c.Height-footLines(c) || n >= len(lines) || lines[n].item < 0 {
+		over := len(p.head(c))
+		n := p.top + msg.Y - over
+		if msg.Y < over || msg.Y >= c.Height-footLines(c) || n >= len(lines) || lines[n].item < 0 {
 			return nil
 		}
 		if i := lines[n].item; i == p.at(items) {

@@ -131,3 +131,19 @@ func TestWithoutAReportAndWithAnEmptyOneItSaysSo(t *testing.T) {
 	d.C.Snapshot = nil
 	d.Shows("Nothing has been read yet")
 }
+
+func TestTheSentenceIsSaidInFullWhereThereIsRoom(t *testing.T) {
+	for _, size := range [][2]int{{200, 55}, {120, 31}, {80, 19}} {
+		d, _ := opened(t, size[0], size[1])
+		var words []string
+		for _, l := range strings.Split(d.Screen(), "\n") {
+			if l = strings.TrimSpace(l); l == "" {
+				break
+			}
+			words = append(words, l)
+		}
+		if got := strings.Join(words, " "); got != d.C.Snapshot.Spend.Line {
+			t.Errorf("%d columns: %q, want %q", size[0], got, d.C.Snapshot.Spend.Line)
+		}
+	}
+}

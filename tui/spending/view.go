@@ -14,9 +14,21 @@ import (
 	"rollcall/tui/widget"
 )
 
-// The lines above what scrolls, and below it, where the selected item is said in full.
-const headLines = 2
+// head is what stands above what scrolls: the sentence, as long as it is where there is room.
+func (p *Pane) head(c pane.Context) []string {
+	t := c.Theme
+	style, text := t.Dim, "Nothing here needs attention."
+	if r := report(c); r != nil && r.Line != "" {
+		style, text = t.Bright, p.text(c, r.Line)
+	}
+	var out []string
+	for _, l := range kit.Lines(text, max(10, c.Width-2), max(1, c.Height/4), t.Glyphs.Ellipsis) {
+		out = append(out, " "+style.Render(l))
+	}
+	return append(out, "")
+}
 
+// footLines are the lines below, where the selected item is said in full.
 func footLines(c pane.Context) int {
 	if c.Height >= 14 {
 		return 3
@@ -60,17 +72,14 @@ func (p *Pane) View(c pane.Context) string {
 	items := p.items(c)
 	at := p.at(items)
 	lines := p.lines(c, items)
-	h := max(1, c.Height-headLines-footLines(c))
+	out := p.head(c)
+	over := len(out)
+	h := max(1, c.Height-over-footLines(c))
 	p.scroll(lines, at, h)
-	head := t.Dim.Render("Nothing here needs attention.")
-	if r.Line != "" {
-		head = t.Bright.Render(p.text(c, r.Line))
-	}
-	out := []string{" " + ansi.Truncate(head, max(1, c.Width-2), t.Glyphs.Ellipsis), ""}
 	for i := p.top; i < min(len(lines), p.top+h); i++ {
 		out = append(out, lines[i].text)
 	}
-	for len(out) < headLines+h {
+	for len(out) < over+h {
 		out = append(out, "")
 	}
 	foot := ""
@@ -270,7 +279,7 @@ func (p *Pane) items(c pane.Context) []item {
 		out = append(out, item{
 			key: "unpriced " + u.Model, section: unpricedTitle, copied: u.Model, what: "the model", open: requestsWith(c, r, "model_served", u.Model),
 			detail: fmt.Sprintf("%s: %d requests used %s and tell no cost; no sum counts them as free", name, u.Requests, sources.Tokens.Format(u.Tokens)),
-			cells:  []kit.Cell{{Text: name, Style: t.Watch}, {Text: kit.Count(u.Requests, "request"), Style: t.Plain}, {Text: sources.Tokens.Format(u.Tokens), Style: t.Plain}},
+			cells:  []kit.Cell{{Text: name, Style: t.Watch}, {Text: sources.Counted(u.Requests, "request"), Style: t.Plain}, {Text: sources.Tokens.Format(u.Tokens), Style: t.Plain}},
 		})
 	}
 	return out
@@ -377,12 +386,12 @@ func (p *Pane) spender(c pane.Context, r *spend.Report, s *spend.Spender) item {
 	return item{
 		key: spenderKey(s), section: spendersTitle, copied: s.Value, what: s.Attribute, open: requestsWith(c, r, s.Attribute, s.Value),
 		detail: fmt.Sprintf("%s %s: %s by %s, %s of what was spent; %s", strings.ReplaceAll(s.Attribute, "_", " "), word(s.Value), usd,
-			kit.Count(s.Requests, "request"), share, usual),
+			sources.Counted(s.Requests, "request"), share, usual),
 		cells: []kit.Cell{
 			{Text: word(s.Value), Style: t.Plain},
 			{Text: usd, Style: t.Bright},
 			{Text: share, Style: t.Plain},
-			{Text: kit.Thousands(s.Requests), Style: t.Plain},
+			{Text: sources.Thousands(s.Requests), Style: t.Plain},
 			{Text: p.usd(c, before, ""), Style: t.Dim},
 			{Text: ratio, Style: style},
 		},

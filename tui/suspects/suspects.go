@@ -258,13 +258,13 @@ func (p *Pane) Update(c pane.Context, msg tea.Msg) tea.Cmd {
 			p.anyway = !p.anyway
 			return p.read(c)
 		default:
-			p.list.Key(msg, len(p.rows()), tableHeight(c))
+			p.list.Key(msg, len(p.rows()), p.tableHeight(c))
 		}
 	case tea.MouseWheelMsg:
-		p.list.Move(kit.Wheel(msg), len(p.rows()), tableHeight(c))
+		p.list.Move(kit.Wheel(msg), len(p.rows()), p.tableHeight(c))
 	case tea.MouseClickMsg:
-		i := p.list.Top + msg.Y - headLines
-		if p.shape || msg.Button != tea.MouseLeft || msg.Y < headLines || msg.Y >= headLines+tableHeight(c) || i >= len(p.rows()) {
+		i := p.list.Top + msg.Y - p.headLines(c)
+		if p.shape || msg.Button != tea.MouseLeft || msg.Y < p.headLines(c) || msg.Y >= p.headLines(c)+p.tableHeight(c) || i >= len(p.rows()) {
 			return nil
 		}
 		if i == p.list.Cursor {

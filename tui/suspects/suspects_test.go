@@ -109,3 +109,15 @@ func TestHostileValuesStayText(t *testing.T) {
 		t.Errorf("the way back shows %q", p.id)
 	}
 }
+
+func TestALongFindingIsSaidInFullWhereThereIsRoom(t *testing.T) {
+	for _, size := range [][2]int{{200, 55}, {120, 31}, {80, 19}} {
+		d, p := opened(t, "schema_fail", size[0], size[1])
+		p.x.Suspects[0].Attributes = append(p.x.Suspects[0].Attributes, sources.Attribute{Name: "tenant", Value: strings.Repeat("northwind-", 9) + "end"})
+		p.x.Why = p.x.Phrase(&p.x.Suspects[0]) + "."
+		screen := strings.Join(strings.Fields(d.Screen()), "")
+		if want := strings.Join(strings.Fields(p.x.Why), ""); strings.Count(screen, want) == 0 || strings.Count(screen, strings.TrimSuffix(want, ".")) != 2 {
+			t.Errorf("%d columns:\n%s", size[0], d.Screen())
+		}
+	}
+}

@@ -2,28 +2,52 @@ package suspects
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"rollcall/sources"
 	"rollcall/sources/signal/suspect"
 	"rollcall/tui/kit"
 	"rollcall/tui/pane"
 	"rollcall/tui/widget"
 )
 
-// The lines above the rows; below them the selected suspect is said in full.
-const headLines = 3
+// head is the finding in words, as long as it is where there is room, and which requests were compared.
+func (p *Pane) head(c pane.Context) []string {
+	if p.x == nil {
+		return nil
+	}
+	t := c.Theme
+	glyph, style := t.Verdict(p.x.Verdict)
+	lead := style.Render(glyph)
+	var out []string
+	for _, l := range kit.Lines(p.x.Why, max(10, c.Width-4), max(1, c.Height/6), t.Glyphs.Ellipsis) {
+		out = append(out, " "+lead+" "+t.Bright.Render(l))
+		lead = " "
+	}
+	return append(out, " "+kit.Pieces(t, c.Width-1, p.compared(c)...))
+}
+
+// headLines are the lines above the rows, the titles of the columns among them; below the rows the
+// selected suspect is said in full.
+func (p *Pane) headLines(c pane.Context) int { return len(p.head(c)) + 1 }
 
 func footLines(c pane.Context) int {
-	if c.Height >= 14 {
-		return 4
+	switch {
+	case c.Height >= 24:
+		return 6
+	case c.Height >= 14:
+		return 5
 	}
 	return 1
 }
 
-func tableHeight(c pane.Context) int { return max(1, c.Height-headLines-footLines(c)) }
+func (p *Pane) tableHeight(c pane.Context) int {
+	return max(1, c.Height-p.headLines(c)-footLines(c))
+}
 
 // View draws the finding, the suspects, and the facts about them; or the distributions.
 func (p *Pane) View(c pane.Context) string {
@@ -65,11 +89,9 @@ func wrapped(c pane.Context, st lipgloss.Style, text string) []string {
 
 func (p *Pane) listLines(c pane.Context) []string {
 	t, x := c.Theme, p.x
-	glyph, style := t.Verdict(x.Verdict)
-	lines := []string{" " + style.Render(glyph) + " " + t.Bright.Render(kit.Line(x.Why, max(1, c.Width-4)))}
-	lines = append(lines, " "+kit.Pieces(t, c.Width-1, p.compared(c)...))
+	lines := p.head(c)
 	rows := p.rows()
-	h := tableHeight(c)
+	h := p.tableHeight(c)
 	p.list.Clamp(len(rows), h)
 	if len(rows) > 0 {
 		cols, cells := p.columns(c, rows)
@@ -106,16 +128,13 @@ func (p *Pane) compared(c pane.Context) []kit.Piece {
 		return []kit.Piece{{Text: kit.Minute(c, x.From) + " to " + kit.Minute(c, x.To), Style: t.Dim}}
 	}
 	out := []kit.Piece{
-		{Text: fmt.Sprintf("%s %s, %s %s", kit.Thousands(x.Bad), x.Words[0], kit.Thousands(x.Good), x.Words[1]), Style: t.Plain},
+		{Text: fmt.Sprintf("%s %s, %s %s", sources.Thousands(x.Bad), x.Words[0], sources.Thousands(x.Good), x.Words[1]), Style: t.Plain},
 		{Text: kit.Minute(c, x.From) + " to " + kit.Minute(c, x.To), Style: t.Dim},
 	}
-	switch {
-	case x.Above.OK:
-		out = append(out, kit.Piece{Text: fmt.Sprintf("%s: above %.3g", x.Words[0], x.Above.V), Style: t.Dim})
-	case x.Below.OK:
-		out = append(out, kit.Piece{Text: fmt.Sprintf("%s: below %.3g", x.Words[0], x.Below.V), Style: t.Dim})
+	if cut := x.Cut(); cut != "" {
+		out = append(out, kit.Piece{Text: cut, Style: t.Dim})
 	}
-	return append(out, kit.Piece{Text: kit.Count(x.Tested, "comparison"), Style: t.Dim})
+	return append(out, kit.Piece{Text: sources.Counted(x.Tested, "comparison"), Style: t.Dim})
 }
 
 func (p *Pane) columns(c pane.Context, rows []*suspect.Suspect) ([]kit.Column, []func(*suspect.Suspect) kit.Cell) {
@@ -150,7 +169,7 @@ func (p *Pane) columns(c pane.Context, rows []*suspect.Suspect) ([]kit.Column, [
 	number("of "+p.x.Words[0], 0, func(s *suspect.Suspect) string { return share(s.Coverage) })
 	number("of "+p.x.Words[1], 0, func(s *suspect.Suspect) string { return share(s.Share) })
 	number("explains", 2, func(s *suspect.Suspect) string { return share(s.Explained) })
-	number("odds", 3, func(s *suspect.Suspect) string { return fmt.Sprintf("%.3g%s", s.Odds, t.Glyphs.Times) })
+	number("odds", 3, func(s *suspect.Suspect) string { return odds(s.Odds) + t.Glyphs.Times })
 	number("p", 4, func(s *suspect.Suspect) string { return fmt.Sprintf("%.0e", s.P) })
 	add(kit.Column{Title: "", Rank: 1}, 20, func(s *suspect.Suspect) kit.Cell {
 		if usual(s) {
@@ -166,18 +185,29 @@ func share(v float64) string { return fmt.Sprintf("%.0f%%", 100*v) }
 // detail says the selected suspect in full.
 func (p *Pane) detail(c pane.Context) []string {
 	t := c.Theme
-	out := make([]string, 3)
-	s := p.current()
-	if s == nil {
-		return out
-	}
-	out[1] = " " + t.Plain.Render(kit.Line(p.x.Phrase(s)+fmt.Sprintf(" (%d and %d requests)", s.Bad, s.Good), max(1, c.Width-2)))
-	if len(s.Same) > 0 {
-		names := make([]string, len(s.Same))
-		for i, a := range s.Same {
-			names[i] = a.String()
+	out := make([]string, 1, footLines(c))
+	room := footLines(c) - 2
+	if s := p.current(); s != nil {
+		text := p.x.Phrase(s) + fmt.Sprintf(" (%d and %d requests)", s.Bad, s.Good)
+		most := room
+		if len(s.Same) > 0 {
+			most--
 		}
-		out[2] = " " + t.Dim.Render(kit.Line("the very same requests carry "+strings.Join(names, ", "), max(1, c.Width-2)))
+		for _, l := range kit.Lines(text, max(10, c.Width-2), most, t.Glyphs.Ellipsis) {
+			out = append(out, " "+t.Plain.Render(l))
+		}
+		if len(s.Same) > 0 {
+			names := make([]string, len(s.Same))
+			for i, a := range s.Same {
+				names[i] = a.String()
+			}
+			for _, l := range kit.Lines("the very same requests carry "+strings.Join(names, ", "), max(10, c.Width-2), 1+room-len(out), t.Glyphs.Ellipsis) {
+				out = append(out, " "+t.Dim.Render(l))
+			}
+		}
+	}
+	for len(out) < 1+room {
+		out = append(out, "")
 	}
 	return out
 }
@@ -196,4 +226,15 @@ func (p *Pane) bottom(c pane.Context) string {
 	}
 	out = append(out, kit.FactPieces(c, p.x.Facts, "request")...)
 	return " " + kit.Pieces(t, c.Width-1, out...)
+}
+
+// odds writes a ratio so that a column of them lines up: "7.6", "59", "2,170".
+func odds(v float64) string {
+	switch {
+	case v < 10:
+		return fmt.Sprintf("%.1f", v)
+	case v > 99_999:
+		return ">99,999"
+	}
+	return kit.Thousands(int(math.Round(v)))
 }

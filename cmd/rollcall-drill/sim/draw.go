@@ -37,11 +37,7 @@ func draw(d dice, env *environment, p *params, q *Request) {
 	slow := env.slow
 	stage := func(s int, x Param, sigma float64) { q.Stages[s] = d.around(at(x)*slow, sigma) }
 
-	t := &tenants[q.tenant]
-	if !d.chance(at(TopCaller)) {
-		u := d.Float64()
-		q.user = int(float64(t.users) * u * u * math.Sqrt(u))
-	}
+	drawUser(d, env, p, q)
 	q.Queued = env.queue
 	if q.Queued > 0 {
 		q.Queued *= 0.8 + 0.4*d.Float64()
@@ -64,6 +60,15 @@ func draw(d dice, env *environment, p *params, q *Request) {
 	}
 	q.Latency += q.Queued
 	drawOpinion(d, q, at)
+}
+
+// drawUser draws who of the tenant asks: a few ask much, many ask now and then.
+func drawUser(d dice, env *environment, p *params, q *Request) {
+	if d.chance(p[TopCaller] * env.wobble[paramTable[TopCaller].wobble]) {
+		return
+	}
+	u := d.Float64()
+	q.user = int(float64(tenants[q.tenant].users) * u * u * math.Sqrt(u))
 }
 
 func drawAnswer(d dice, env *environment, p *params, q *Request, at func(Param) float64, stage func(int, Param, float64)) {

@@ -203,11 +203,13 @@ func (e *Engine) arrive(d dice, off time.Duration, i, n int) *Request {
 	if len(e.deploys) > 1 && d.chance(e.deploys[1].Share) {
 		q.Deployment = e.deploys[1]
 	}
+	cell := q.Deployment.cell(q.Route, q.tenant, q.region)
 	if d.chance(e.load.drop) {
+		drawUser(d, &e.env, cell, q)
 		q.err, q.Latency = errOverloaded, d.around(0.004, 0.3)
 		q.Stages[StagePreprocess] = q.Latency
 	} else {
-		draw(d, &e.env, q.Deployment.cell(q.Route, q.tenant, q.region), q)
+		draw(d, &e.env, cell, q)
 	}
 	e.callers.saw(e.second, q)
 	return q

@@ -194,6 +194,28 @@ func TestFeaturesBudgetsAndQueueingAct(t *testing.T) {
 	})
 }
 
+// Whose request finds the queue full is chance. It was always the busiest user's once, who then stood out among the failing.
+func TestTheQueueDropsRequestsOfAllUsersAlike(t *testing.T) {
+	w := newWorld(t, "provider-outage", 1, 1)
+	w.live(6 * time.Minute)
+	type share struct{ busiest, all float64 }
+	var dropped, served share
+	for _, q := range w.sink.requests {
+		s := &served
+		if q.ErrorType() == "overloaded" {
+			s = &dropped
+		}
+		s.all++
+		if q.User() == 0 {
+			s.busiest++
+		}
+	}
+	if dropped.all < 300 {
+		t.Fatalf("only %.0f requests were dropped", dropped.all)
+	}
+	between(t, "the busiest users' share of dropped requests, compared with the others", dropped.busiest/dropped.all/(served.busiest/served.all), 0.75, 1.3)
+}
+
 func TestTheEvalSuiteTellsGoodFromBad(t *testing.T) {
 	w := newWorld(t, "prompt-regression", 1, 0)
 	w.live(time.Minute)

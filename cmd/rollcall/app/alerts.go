@@ -174,7 +174,7 @@ func (a *App) pastAlerts(ctx context.Context, at time.Time) *alerts.Told {
 	began := map[string]time.Time{}
 	for i := range since {
 		if p := since[i].Points; len(p) > 0 && p[len(p)-1].V > 0 && p[len(p)-1].V < 1e11 {
-			began[labelText(since[i].Labels)] = time.Unix(int64(p[len(p)-1].V), 0).UTC()
+			began[labelWords(since[i].Labels)] = time.Unix(int64(p[len(p)-1].V), 0).UTC()
 		}
 	}
 	t := &alerts.Told{Facts: facts}
@@ -186,12 +186,12 @@ func (a *App) pastAlerts(ctx context.Context, at time.Time) *alerts.Told {
 		}
 		delete(labels, "alertstate")
 		delete(labels, "__name__")
-		t.Alerts = append(t.Alerts, sources.Alert{Name: labels["alertname"], State: state, Labels: labels, Since: began[labelText(labels)], Source: alerts.Prometheus})
+		t.Alerts = append(t.Alerts, sources.Alert{Name: labels["alertname"], State: state, Labels: labels, Since: began[labelWords(labels)], Source: alerts.Prometheus})
 	}
 	return t
 }
 
-func labelText(labels map[string]string) string {
+func labelWords(labels map[string]string) string {
 	names := make([]string, 0, len(labels))
 	for k := range labels {
 		if k != "__name__" && k != "alertstate" {

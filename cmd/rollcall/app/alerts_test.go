@@ -26,6 +26,8 @@ import (
 type alertServers struct {
 	*httptest.Server
 	down   atomic.Bool
+	quiet  atomic.Bool  // nothing fires
+	flood  atomic.Int64 // so many alerts fire besides, half of them of one rule
 	mu     sync.Mutex
 	wrote  []string // method, path and body of what was written
 	refuse bool
@@ -63,10 +65,24 @@ func serveAlerts(t *testing.T) *alertServers {
 				return
 			}
 			_, _ = io.WriteString(w, `{"silenceID":"s-1"}`)
+		case r.URL.Path == "/api/v1/alerts" && s.quiet.Load():
+			_, _ = io.WriteString(w, `{"status":"success","data":{"alerts":[]}}`)
+		case r.URL.Path == "/api/v1/alerts" && s.flood.Load() > 0:
+			var list []string
+			for i := range s.flood.Load() {
+				name := "Flood"
+				if i%2 == 0 {
+					name = fmt.Sprintf("Flood%d", i)
+				}
+				list = append(list, fmt.Sprintf(`{"labels":{"alertname":%q,"pod":"p%d"},"annotations":{},"state":"firing","activeAt":%q,"value":"1"}`, name, i, at))
+			}
+			_, _ = io.WriteString(w, `{"status":"success","data":{"alerts":[`+strings.Join(list, ",")+`]}}`)
 		case r.URL.Path == "/api/v1/alerts":
 			_, _ = fmt.Fprintf(w, `{"status":"success","data":{"alerts":[{"labels":%s,"annotations":{"summary":"it leaks","rollcall_runbook":"rollback-prompt"},"state":"firing","activeAt":%q,"value":"9e-02"}]}}`, leakLabels, at)
 		case r.URL.Path == "/api/v1/rules":
 			_, _ = io.WriteString(w, `{"status":"success","data":{"groups":[{"name":"g","file":"f","interval":15,"rules":[{"type":"alerting","name":"Leak","query":"leak > 1","duration":60,"labels":{},"annotations":{},"alerts":[],"health":"ok","state":"firing"},{"type":"alerting","name":"Lost","query":"x","duration":0,"labels":{},"annotations":{},"alerts":[],"health":"err","lastError":"many-to-many","state":"inactive"}]}]}}`)
+		case r.URL.Path == "/api/v2/alerts" && s.quiet.Load():
+			_, _ = io.WriteString(w, `[]`)
 		case r.URL.Path == "/api/v2/alerts":
 			_, _ = fmt.Fprintf(w, `[{"fingerprint":"f1","startsAt":%q,"labels":{"alertname":"Leak","severity":"page","pod":"a","cluster":"eu"},"receivers":[{"name":"oncall"}],"status":{"state":"active"}}]`, at)
 		case r.URL.Path == "/api/v2/silences":

@@ -196,7 +196,7 @@ func (a *App) open() error {
 	for name, s := range a.cfg.Services {
 		scopes[name], services[name] = s.Scope, s.Service
 	}
-	a.moves = manifest.New(fromMetrics, a.rows, scopes)
+	a.moves = manifest.New(fromMetrics, a.rows, scopes).WithClock(a.clock)
 	for name, s := range a.cfg.Services {
 		if s.Manifests != nil {
 			a.moves.WithFolder(name, s.Manifests.Dir, a.clock, func(s string) string { return line(a.intake.redactor.Text(s)) })

@@ -247,7 +247,7 @@ func (a *App) lookAtAlerts(ctx context.Context, service string, e *readiness.Evi
 	}
 	for i := range r.Rules {
 		if x := &r.Rules[i]; x.Advice == fatigue.Retire {
-			out.Useless = append(out.Useless, cmp.Or(x.Label, x.Signal))
+			out.Useless = append(out.Useless, cmp.Or(x.Label, x.Name()))
 		}
 	}
 	e.Fatigue = out

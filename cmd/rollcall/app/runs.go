@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -300,7 +301,9 @@ func (a *App) Runbooks(ctx context.Context, service string, snap *signal.Snapsho
 			list[i].Suggested = suggested(rb, snap)
 		}
 	}
-	slices.SortStableFunc(list, func(x, y runbooks.Listing) int { return rank(&x, snap) - rank(&y, snap) })
+	slices.SortStableFunc(list, func(x, y runbooks.Listing) int {
+		return cmp.Or(rank(&x, snap)-rank(&y, snap), typical(&x, snap)-typical(&y, snap))
+	})
 	return list, nil
 }
 
@@ -314,6 +317,17 @@ func rank(l *runbooks.Listing, snap *signal.Snapshot) int {
 		return 1
 	}
 	return 2
+}
+
+// typical is how far behind, among the signals that a suggested runbook is for, the first one stands that is bad.
+func typical(l *runbooks.Listing, snap *signal.Snapshot) int {
+	if l.Suggested == "" {
+		return 0
+	}
+	return slices.IndexFunc(l.Runbook.Suggest, func(id string) bool {
+		r, ok := snap.Reading(id)
+		return ok && r.Verdict == sources.Bad
+	})
 }
 
 // suggested says why a runbook fits what is bad now.

@@ -59,16 +59,55 @@ type watcher struct {
 	held   map[string]*held    // by signal
 	looked time.Time           // of the last snapshot taken in
 	snaps  map[string]*snapped // by incident
+
+	// outside tells which rules of Prometheus and Alertmanager fire; nil where there are none.
+	outside func(ctx context.Context) *outside
+	warn    func(msg string, args ...any)
+	ruled   map[string]*ruled // by the rule's name
+	flooded bool              // it was said that there are too many
 }
 
 // seen is what the journal has of alerts and changes.
 type seen struct {
 	seq     int64
 	firing  map[string]time.Time // by signal: since when, service time of the entry
+	rules   map[string]seenRule  // of others, by name
+	begun   []time.Time          // when rules of others began to fire, the newest
 	changes []sources.Change
 }
 
-func newSeen() *seen { return &seen{firing: map[string]time.Time{}} }
+type seenRule struct {
+	since  time.Time
+	source string
+}
+
+func newSeen() *seen { return &seen{firing: map[string]time.Time{}, rules: map[string]seenRule{}} }
+
+// began counts the rules of others that began to fire after a time.
+func (s *seen) began(after time.Time) int {
+	n := 0
+	for _, at := range s.begun {
+		if at.After(after) {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *seen) takeRule(e *journal.Entry, d *AlertData) {
+	if e.Kind == journal.AlertResolved {
+		delete(s.rules, d.Alert)
+		return
+	}
+	if _, ok := s.rules[d.Alert]; ok {
+		return
+	}
+	s.rules[d.Alert] = seenRule{e.At, d.Source}
+	s.begun = append(s.begun, e.At)
+	if n := len(s.begun); n > 2*rulesDaily {
+		s.begun = append([]time.Time(nil), s.begun[n-rulesDaily:]...)
+	}
+}
 
 func (s *seen) take(entries []journal.Entry) {
 	for i := range entries {
@@ -77,7 +116,11 @@ func (s *seen) take(entries []journal.Entry) {
 		switch e.Kind {
 		case journal.AlertFiring, journal.AlertResolved:
 			var d AlertData
-			if json.Unmarshal(e.Data, &d) != nil || d.Signal == "" {
+			if json.Unmarshal(e.Data, &d) != nil || d.Key() == "" {
+				continue
+			}
+			if d.Signal == "" {
+				s.takeRule(e, &d)
 				continue
 			}
 			if e.Kind == journal.AlertResolved {
@@ -148,22 +191,19 @@ func (w *watcher) news(ctx context.Context, h history, snap *signal.Snapshot, lo
 
 func (w *watcher) catchUp(ctx context.Context, h history) error {
 	kinds := []journal.Kind{journal.AlertFiring, journal.AlertResolved, journal.ChangeSeen}
-	first := w.seen == nil
-	if first {
+	if w.seen == nil {
 		w.seen = newSeen()
 	}
 	for {
-		const page = 1000
-		f := journal.Filter{Service: w.service, Kinds: kinds, After: w.seen.seq, Limit: page, Newest: first}
+		// All of it, once: what began long ago may fire still.
+		const page = 2000
+		f := journal.Filter{Service: w.service, Kinds: kinds, After: w.seen.seq, Limit: page}
 		entries, err := h.Entries(ctx, f)
 		if err != nil {
-			if first {
-				w.seen = nil
-			}
-			return err
+			return err // what was taken so far stays taken
 		}
 		w.seen.take(entries)
-		if first || len(entries) < page {
+		if len(entries) < page {
 			return nil
 		}
 	}
@@ -308,6 +348,7 @@ func (a *App) newWatch(yields bool) *watch {
 		make: func(service string) *watcher {
 			return &watcher{
 				service: service, environment: a.cfg.Services[service].Environment, journal: a.Journal,
+				outside: func(ctx context.Context) *outside { return a.outside(ctx, service) }, warn: a.log.Warn,
 				step: time.Duration(float64(a.cfg.Refresh.Or(config.DefaultRefresh)) * max(1, a.cfg.Clock.Speed)),
 				past: func(ctx context.Context, at time.Time) (*signal.Snapshot, error) {
 					return a.eval.Snapshot(ctx, service, sources.View{At: at, Range: 15 * time.Minute, Columns: 15}, "")
@@ -386,6 +427,10 @@ func (w *watch) observe(ctx context.Context, snap *signal.Snapshot) {
 		if err := w.post.tell(ctx, snap, s.firing(), s.environment); err != nil && !errors.Is(err, context.Canceled) {
 			w.log(snap.Service, err)
 		}
+	}
+	// Last: a source that takes its time holds up nothing else.
+	if err := s.observeRules(ctx, snap.At); err != nil && !errors.Is(err, context.Canceled) {
+		w.log(snap.Service, err)
 	}
 }
 

@@ -305,10 +305,10 @@ func joined(words []string, sep string) string {
 
 // answerWords says how one source answered.
 func answerWords(s *alerts.Answer, dot string) string {
-	out := s.Source + ": " + count(s.Alerts, "alert")
+	out := s.Source + ": " + sources.Counted(s.Alerts, "alert")
 	switch {
 	case s.Failed && s.AgeS.OK:
-		out = fmt.Sprintf("%s: no answer now, %s of %s ago", s.Source, count(s.Alerts, "alert"), widget.Span(time.Duration(s.AgeS.V)*time.Second))
+		out = fmt.Sprintf("%s: no answer now, %s of %s ago", s.Source, sources.Counted(s.Alerts, "alert"), widget.Span(time.Duration(s.AgeS.V)*time.Second))
 	case s.Failed:
 		out = s.Source + ": no answer"
 	}
@@ -325,7 +325,7 @@ func (t *printer) fatigue(r *fatigue.Report) {
 		t.line("No alert of %s fired.", clean(r.Service))
 		return
 	}
-	t.line("%s, %d led to an action; %s pages in a shift of 12 hours, %d in the worst; %s over %d", count(r.Firings, "firing"), r.Actioned, t.number(r.PerShift, "%.2f"), r.Worst, count(r.Over, "shift"), fatigue.ShiftLimit)
+	t.line("%s, %d led to an action; %s pages in a shift of 12 hours, %d in the worst; %s over %d", sources.Counted(r.Firings, "firing"), r.Actioned, t.number(r.PerShift, "%.2f"), r.Worst, sources.Counted(r.Over, "shift"), fatigue.ShiftLimit)
 	tb := table{head: []string{"rule", "firings", "a week", "fired", "led to action", "flaps", "wavers", "taken up", "advice"}, right: []bool{false, true, true, true, true, true, true, true, false}}
 	for i := range r.Rules {
 		x := &r.Rules[i]
@@ -341,13 +341,13 @@ func (t *printer) fatigue(r *fatigue.Report) {
 		if x.Share.OK {
 			share = fmt.Sprintf("%.0f%%", x.Share.V*100)
 		}
-		tb.add(cell{x.Signal, &t.theme.Bright}, plainCell(fmt.Sprint(x.Firings)), plainCell(t.number(x.PerWeek, "%.1f")), plainCell(widget.Span(time.Duration(x.FiringS)*time.Second)),
+		tb.add(cell{clean(x.Name()), &t.theme.Bright}, plainCell(fmt.Sprint(x.Firings)), plainCell(t.number(x.PerWeek, "%.1f")), plainCell(widget.Span(time.Duration(x.FiringS)*time.Second)),
 			plainCell(share), plainCell(fmt.Sprint(x.Flaps)), plainCell(fmt.Sprint(x.Wavers)), plainCell(taken), cell{advice, style})
 	}
 	tb.print(t)
 	for i := range r.Rules {
 		if x := &r.Rules[i]; x.Why != "" {
-			t.line("%s: %s", x.Signal, t.words(clean(x.Why)))
+			t.line("%s: %s", clean(x.Name()), t.words(clean(x.Why)))
 		}
 	}
 	t.line("")

@@ -138,12 +138,9 @@ func suspectsOf(x *signal.Explanation) suspectsJSON {
 func (t *printer) suspects(x *signal.Explanation, now time.Time) {
 	t.line("%s %s", t.verdict(x.Verdict), t.style(t.theme.Bright, t.words(clean(x.Why))))
 	if x.Bad+x.Good > 0 {
-		cut := ""
-		switch {
-		case x.Above.OK:
-			cut = ", " + x.Words[0] + " is above " + number(x.Above.V)
-		case x.Below.OK:
-			cut = ", " + x.Words[0] + " is below " + number(x.Below.V)
+		cut := x.Cut()
+		if cut != "" {
+			cut = "; " + cut
 		}
 		t.line("%s", t.style(t.theme.Dim, t.words(fmt.Sprintf("%s to %s: %d %s, %d %s requests, %d comparisons%s",
 			stamp(x.From, now), stamp(x.To, now), x.Bad, x.Words[0], x.Good, x.Words[1], x.Tested, cut))))
@@ -172,7 +169,7 @@ func (t *printer) suspectTable(list []suspect.Suspect, words [2]string) {
 			}
 			same = "the same requests: " + strings.Join(names, ", ")
 		}
-		tb.add(cell{s.Name(), &t.theme.Bright}, plainCell(share(s.Coverage)), plainCell(share(s.Share)), plainCell(fmt.Sprintf("%.3g", s.Odds)),
+		tb.add(cell{s.Name(), &t.theme.Bright}, plainCell(share(s.Coverage)), plainCell(share(s.Share)), plainCell(number(s.Odds)),
 			plainCell(share(s.Explained)), plainCell(fmt.Sprintf("%.0e", s.P)), cell{same, &t.theme.Dim})
 	}
 	tb.print(t)

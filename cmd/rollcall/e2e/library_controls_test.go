@@ -173,7 +173,7 @@ func TestTheSmallerModelAnswersInAnOutage(t *testing.T) {
 // provider is well again.
 func TestAnOutageOfTheProviderIsGotThrough(t *testing.T) {
 	(&control{
-		scenario: "provider-outage", speed: "30", offered: "provider-outage", runbook: "provider-outage", outcome: "succeeded",
+		scenario: "provider-outage", speed: "40", offered: "provider-outage", runbook: "provider-outage", outcome: "succeeded",
 		answers: map[string]func(t *testing.T, d *drill) string{
 			"well": func(t *testing.T, d *drill) string {
 				if v := d.pin(t, "model"); v != "gpt-4.1-mini-2025-04-14" {
@@ -196,7 +196,7 @@ func TestAnOutageOfTheProviderIsGotThrough(t *testing.T) {
 
 func TestInAnOutageTheMilderThingsComeFirst(t *testing.T) {
 	(&control{
-		scenario: "provider-outage", speed: "20", offered: "provider-outage", runbook: "provider-outage", outcome: "stopped",
+		scenario: "provider-outage", speed: "30", offered: "provider-outage", runbook: "provider-outage", outcome: "stopped",
 		prepare: func(t *testing.T, d *drill) {
 			d.put(t, "/v1/features/model_fallback", `{"enabled": false}`)
 			d.put(t, "/v1/queueing", `{"enabled": false}`)

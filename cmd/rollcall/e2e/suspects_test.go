@@ -37,6 +37,7 @@ var planted = []struct {
 	{"safety-spike", "refusal", attribute{"tenant", "hooli"}, `^(Refusals|Content filter triggers) .*Suspect: tenant=hooli`},
 	{"privacy-leak", "redactions", attribute{"index", "kb-44"}, `^Redactions \(email\) .*Suspect: index kb-42→kb-44 at`},
 	{"cost-runaway", "cost_per_req", attribute{"tools", "t6"}, `Suspect: tools t5→t6 at`},
+	{"rate-limiting", "ratelimit_headroom", attribute{"tenant", "globex"}, `^(Errors .*mostly rate_limited|(Token|Rate)-limit headroom)`},
 	{"budget-exhaustion", "error_ratio", attribute{"prompt", "v15"}, `^(Forecast of the day's budget|Errors .*mostly budget_exceeded)`},
 }
 
@@ -46,7 +47,7 @@ var planted = []struct {
 func TestThePlantedCauseOfEveryScenarioIsTheFirstSuspect(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("plays nine scenarios")
+		t.Skip("plays ten scenarios")
 	}
 	dir := binaries(t)
 	seeds := 1
@@ -77,6 +78,24 @@ func TestThePlantedCauseOfEveryScenarioIsTheFirstSuspect(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A provider that fails fails everybody: nothing of a request tells the unlucky apart, and that is said.
+func TestAnOutageThatHitsEverybodyHasNoSuspect(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("plays a scenario")
+	}
+	d := startHeadless(t, binaries(t), "provider-outage")
+	var x explained
+	poll(t, 150*time.Second, "an answer about errors that began", func() bool {
+		out, _ := d.run(t, "suspects", "error_ratio", "-o", "json")
+		return json.Unmarshal([]byte(out), &x) == nil && x.Verdict == "bad" && !strings.HasPrefix(x.Why, "Too few")
+	})
+	if len(x.Suspects) > 0 || x.Why != "Not explained by anything recorded." {
+		t.Errorf("%s %+v", x.Why, x.Suspects)
+	}
+	d.says(t, `No change seen in the 30 minutes before\.`)
 }
 
 func TestQuietHasNoSuspects(t *testing.T) {

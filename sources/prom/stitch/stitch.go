@@ -6,6 +6,7 @@ package stitch
 import (
 	"context"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,7 @@ const again = 2
 type Cache struct {
 	src Ranger
 	max int
+	now func() time.Time
 
 	mu      sync.Mutex
 	entries map[key]*entry
@@ -48,9 +50,10 @@ type entry struct {
 	facts    sources.Facts
 }
 
-// New returns a cache of at most max queries over src.
-func New(src Ranger, max int) *Cache {
-	return &Cache{src: src, max: max, entries: map[key]*entry{}}
+// New returns a cache of at most max queries over src. What was answered of times after now is
+// asked for again once they have come; nil takes it as final.
+func New(src Ranger, max int, now func() time.Time) *Cache {
+	return &Cache{src: src, max: max, now: now, entries: map[key]*entry{}}
 }
 
 // Range answers like its source, with start and end moved down to multiples of
@@ -73,6 +76,9 @@ func (c *Cache) Range(ctx context.Context, expr string, start, end time.Time, st
 
 // fill makes the entry cover [start, end].
 func (c *Cache) fill(ctx context.Context, e *entry, expr string, start, end time.Time, step time.Duration) error {
+	if c.now != nil {
+		e.forget(c.now().Truncate(step), step)
+	}
 	apart := e.to.IsZero() || start.After(e.to.Add(step)) || end.Before(e.from.Add(-step))
 	if apart {
 		series, facts, err := c.src.Range(ctx, expr, start, end, step)
@@ -114,6 +120,14 @@ func (c *Cache) fill(ctx context.Context, e *entry, expr string, start, end time
 	return nil
 }
 
+// forget lets go of an answer that reaches beyond now: a clock that went ahead and back
+// found times empty, and nobody knows from which on.
+func (e *entry) forget(now time.Time, step time.Duration) {
+	if e.to.After(now.Add(step)) {
+		e.from, e.to, e.series = time.Time{}, time.Time{}, nil
+	}
+}
+
 func (c *Cache) entry(k key) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -141,26 +155,43 @@ func (c *Cache) evict() {
 	delete(c.entries, oldest)
 }
 
-// join returns old up to the seam and new from it on, as new slices: callers may still hold the old ones.
+// join returns old up to the seam and new from it on. Callers may still hold the old
+// slices: what they see is never written to, only what lies behind it.
 func join(old, recent []sources.Series, seam time.Time) []sources.Series {
 	at := make(map[string]int, len(old))
 	out := make([]sources.Series, 0, len(old))
+	joined := make([]bool, len(old))
 	for _, s := range old {
 		n, _ := slices.BinarySearchFunc(s.Points, seam, compare)
-		points := make([]sources.Point, n, n+4)
-		copy(points, s.Points[:n])
 		at[identity(s.Labels)] = len(out)
-		out = append(out, sources.Series{Labels: s.Labels, Points: points})
+		out = append(out, sources.Series{Labels: s.Labels, Points: s.Points[:n:n]})
 	}
 	for _, s := range recent {
 		n, _ := slices.BinarySearchFunc(s.Points, seam, compare)
-		if i, ok := at[identity(s.Labels)]; ok {
-			out[i].Points = append(out[i].Points, s.Points[n:]...)
-		} else {
-			out = append(out, sources.Series{Labels: s.Labels, Points: s.Points[n:]})
+		fresh := s.Points[n:]
+		i, ok := at[identity(s.Labels)]
+		if !ok {
+			out = append(out, sources.Series{Labels: s.Labels, Points: fresh})
+			continue
 		}
+		points := out[i].Points
+		if i < len(old) && !joined[i] {
+			// As a rule the points that were asked for again are what they were.
+			if known := old[i].Points; begins(fresh, known[len(points):]) {
+				fresh, points = fresh[len(known)-len(points):], known
+			}
+			joined[i] = true // a server may give the same labels twice
+		}
+		out[i].Points = append(points, fresh...)
 	}
 	return slices.DeleteFunc(out, func(s sources.Series) bool { return len(s.Points) == 0 })
+}
+
+// begins tells whether a list of points begins with another.
+func begins(points, with []sources.Point) bool {
+	return len(points) >= len(with) && slices.EqualFunc(points[:len(with)], with, func(a, b sources.Point) bool {
+		return a.T.Equal(b.T) && math.Float64bits(a.V) == math.Float64bits(b.V)
+	})
 }
 
 func within(series []sources.Series, start, end time.Time) []sources.Series {

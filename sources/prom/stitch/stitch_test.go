@@ -61,7 +61,7 @@ func check(t *testing.T, s []sources.Series, from, to int) {
 
 func TestOnlyNewPointsAreAskedForAndTheNewestTwoAgain(t *testing.T) {
 	w := &wave{ends: t0.Add(15 * time.Second)}
-	c := New(w, 8)
+	c := New(w, 8, nil)
 	check(t, ask(t, c, 0, 103), 0, 100)
 	w.late = 0.5
 	s := ask(t, c, 20, 124)
@@ -80,7 +80,7 @@ func TestOnlyNewPointsAreAskedForAndTheNewestTwoAgain(t *testing.T) {
 
 func TestPanningLeftAsksForTheLeftPart(t *testing.T) {
 	w := &wave{}
-	c := New(w, 8)
+	c := New(w, 8, nil)
 	ask(t, c, 100, 200)
 	check(t, ask(t, c, 50, 150), 50, 150)
 	if got := fmt.Sprint(w.asked); got != "[100..200 50..90]" {
@@ -90,7 +90,7 @@ func TestPanningLeftAsksForTheLeftPart(t *testing.T) {
 
 func TestARangeFarAwayReplacesWhatIsKept(t *testing.T) {
 	w := &wave{}
-	c := New(w, 8)
+	c := New(w, 8, nil)
 	ask(t, c, 0, 100)
 	check(t, ask(t, c, 5000, 5100), 5000, 5100)
 	check(t, ask(t, c, 0, 100), 0, 100)
@@ -101,7 +101,7 @@ func TestARangeFarAwayReplacesWhatIsKept(t *testing.T) {
 
 func TestAFailureKeepsWhatIsKnownAndIsAskedAgain(t *testing.T) {
 	w := &wave{}
-	c := New(w, 8)
+	c := New(w, 8, nil)
 	ask(t, c, 0, 100)
 	w.fail = errors.New("down")
 	if _, _, err := c.Range(t.Context(), "q", t0, t0.Add(200*time.Second), 10*time.Second); err == nil {
@@ -116,7 +116,7 @@ func TestAFailureKeepsWhatIsKnownAndIsAskedAgain(t *testing.T) {
 
 func TestFollowingForHoursDoesNotGrow(t *testing.T) {
 	w := &wave{}
-	c := New(w, 8)
+	c := New(w, 8, nil)
 	for i := range 2000 {
 		ask(t, c, i*10, i*10+100)
 	}
@@ -127,7 +127,7 @@ func TestFollowingForHoursDoesNotGrow(t *testing.T) {
 }
 
 func TestTheLeastUsedQueryIsLetGo(t *testing.T) {
-	c := New(&wave{}, 2)
+	c := New(&wave{}, 2, nil)
 	for _, q := range []string{"a", "b", "a", "c"} {
 		if _, _, err := c.Range(t.Context(), q, t0, t0, time.Second); err != nil {
 			t.Fatal(err)
@@ -139,7 +139,7 @@ func TestTheLeastUsedQueryIsLetGo(t *testing.T) {
 }
 
 func TestWaitingForAnotherFetchEndsWithTheContext(t *testing.T) {
-	c := New(&wave{}, 2)
+	c := New(&wave{}, 2, nil)
 	c.entry(key{"q", time.Second}).busy <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -150,11 +150,83 @@ func TestWaitingForAnotherFetchEndsWithTheContext(t *testing.T) {
 
 func TestSeriesSurviveALaterRefresh(t *testing.T) {
 	w := &wave{}
-	c := New(w, 2)
+	c := New(w, 2, nil)
 	old := ask(t, c, 0, 100)
 	w.late = 100
 	ask(t, c, 0, 150)
 	if old[0].Points[10].V != 100 {
 		t.Errorf("a series in a caller's hands changed: %v", old[0].Points[10])
 	}
+}
+
+func TestAnAnswerStaysAsItWasGivenWhateverComesLater(t *testing.T) {
+	w := &wave{ends: t0.Add(1000 * time.Second)}
+	c := New(w, 8, nil)
+	var held [][]sources.Series
+	var copies []string
+	for i := range 60 {
+		switch {
+		case i%7 == 3:
+			w.late = float64(i) // late samples change the points that are read again
+		case i%11 == 5:
+			w.ends = t0.Add(time.Duration(100+10*i) * time.Second) // a series goes, and comes back later
+		case i%11 == 9:
+			w.ends = t0.Add(10_000 * time.Second)
+		}
+		s := ask(t, c, 10*i, 100+10*i)
+		held, copies = append(held, s), append(copies, fmt.Sprint(s))
+	}
+	for i := range held {
+		if got := fmt.Sprint(held[i]); got != copies[i] {
+			t.Fatalf("answer %d became\n%s\nit was\n%s", i, got, copies[i])
+		}
+	}
+}
+
+// twice answers with two series of the same labels, of which the second comes and goes.
+type twice struct{ n int }
+
+func (w *twice) Range(_ context.Context, _ string, start, end time.Time, step time.Duration) ([]sources.Series, sources.Facts, error) {
+	w.n++
+	out := []sources.Series{{}, {}}
+	for i := range out[:1+w.n%2] {
+		for t := start; !t.After(end); t = t.Add(step) {
+			out[i].Points = append(out[i].Points, sources.Point{T: t, V: float64(i)})
+		}
+	}
+	return out, sources.Facts{At: end}, nil
+}
+
+func TestAServerThatGivesTheSameLabelsTwiceBreaksNothing(t *testing.T) {
+	c := New(&twice{}, 8, nil)
+	for i := range 20 {
+		if s := ask(t, c, 10*i, 100+10*i); len(s) > 2 {
+			t.Fatalf("%d series of two", len(s))
+		}
+	}
+}
+
+func TestWhatAClockThatWentAheadFoundEmptyIsAskedForAgain(t *testing.T) {
+	now := t0.Add(100 * time.Second)
+	w := &until{wave: wave{ends: t0}, last: func() time.Time { return t0.Add(100 * time.Second) }}
+	c := New(w, 8, func() time.Time { return now })
+	check(t, ask(t, c, 0, 100), 0, 100)
+	now = t0.Add(400 * time.Second) // it jumps
+	ask(t, c, 0, 400)
+	now = t0.Add(200 * time.Second) // and is set right
+	w.last = func() time.Time { return now }
+	check(t, ask(t, c, 0, 200), 0, 200)
+	now = t0.Add(300 * time.Second)
+	check(t, ask(t, c, 0, 300), 0, 300)
+}
+
+// until has no points after a time, as a server whose clock is right.
+type until struct {
+	wave
+	last func() time.Time
+}
+
+func (u *until) Range(ctx context.Context, expr string, start, end time.Time, step time.Duration) ([]sources.Series, sources.Facts, error) {
+	series, facts, err := u.wave.Range(ctx, expr, start, end, step)
+	return within(series, start, u.last()), facts, err
 }

@@ -59,11 +59,12 @@ type Comparison struct {
 	To        time.Time `json:"to"`
 	Minutes   int       `json:"minutes"` // in which both had traffic
 	Outcomes  []Outcome `json:"outcomes"`
-	Needs     int       `json:"needs"`              // about how many more requests of the candidate decide; 0 when decided, -1 when none will
-	Provider  string    `json:"provider"`           // "prometheus" or "requests"
-	Sampled   bool      `json:"sampled,omitempty"`  // only some of the requests were counted
-	Doubts    []string  `json:"doubts,omitempty"`   // what speaks against believing it; with any, nothing is promoted
-	NotSeen   []string  `json:"not_seen,omitempty"` // outcomes that nobody counts by version
+	Needs     int       `json:"needs"`             // about how many more requests of the candidate decide; 0 when decided, -1 when none will
+	Provider  string    `json:"provider"`          // "prometheus" or "requests"
+	Sampled   bool      `json:"sampled,omitempty"` // only some of the requests were counted
+	// Doubts speak against believing it: with any, nothing is promoted, and only what is worse in every reading of them is rolled back.
+	Doubts  []string `json:"doubts,omitempty"`
+	NotSeen []string `json:"not_seen,omitempty"` // outcomes that nobody counts by version
 }
 
 // Report is every rollout of a service at one time.
@@ -83,7 +84,12 @@ type Input struct {
 	From, To time.Time
 	Step     time.Duration // of one window; zero is a minute
 	Counted  []Counted     // the first counts requests
+	// With Doubts nothing is promoted. It is called guilty only where it does worse in every reading of
+	// them: beside each of Rivals as well, other controls that they leave possible, counted like Counted.
+	// Open tells that there are readings that nobody could count.
 	Doubts   []string
+	Rivals   [][]Counted
+	Open     bool
 	NotSeen  []string
 	Provider string
 	// Every is how many requests one counted request stands for; 0 and 1 are all.
@@ -128,8 +134,19 @@ func Decide(in *Input) Comparison {
 	if !in.Newer {
 		out.Doubts = append(out.Doubts, "which of the two is the new one is not known")
 	}
-	out.decide()
+	out.decide(func(o *Outcome) bool { return in.Newer && !in.Open && in.worseBesideAll(o, step) })
 	return out
+}
+
+// worseBesideAll tells whether an outcome is worse beside every other control that it may be held against.
+func (in *Input) worseBesideAll(o *Outcome, step time.Duration) bool {
+	for _, rival := range in.Rivals {
+		i := slices.IndexFunc(rival, func(c Counted) bool { return c.ID == o.ID })
+		if i < 0 || compare(&rival[i], step, 1).State != Worse {
+			return false
+		}
+	}
+	return true
 }
 
 // perEvent is how many requests stand behind one event of an outcome.
@@ -152,10 +169,12 @@ func events(list []stat.Count) (n float64) {
 	return n
 }
 
-func (c *Comparison) decide() {
+// decide says what to do; sure tells whether a worse outcome is so in every reading of the doubts.
+func (c *Comparison) decide(sure func(*Outcome) bool) {
 	// What is most surely worse is said first, what is furthest from settled last.
 	slices.SortStableFunc(c.Outcomes, func(a, b Outcome) int { return order(&a) - order(&b) })
 	worse := c.named(Worse)
+	proven := slices.DeleteFunc(c.named(Worse), func(o *Outcome) bool { return !sure(o) })
 	short := c.Minutes < int(LeastTime/time.Minute)
 	switch {
 	case len(c.Outcomes) == 0 && len(c.Doubts) > 0:
@@ -166,13 +185,16 @@ func (c *Comparison) decide() {
 	case c.Control.Requests == 0 || c.Minutes == 0:
 		c.Verdict, c.Why = Hold, c.Control.Name+" had no requests at the same time: there is nothing to compare with"
 		c.Needs = c.needs()
-	case len(worse) > 0 && len(c.Doubts) > 0:
-		c.Verdict, c.Why = Hold, c.Candidate.Name+" does worse, but "+c.Doubts[0]+": "+figures(worse[0])
-	case len(worse) > 0:
-		c.Verdict, c.Why = RollBack, figures(worse[0])
-		if len(worse) > 1 {
-			c.Why += "; also " + names(worse[1:])
+	case len(proven) > 0:
+		c.Verdict, c.Why = RollBack, figures(proven[0])
+		if len(proven) > 1 {
+			c.Why += "; also " + names(proven[1:])
 		}
+		if len(c.Doubts) > 0 {
+			c.Why += "; that holds although " + c.Doubts[0]
+		}
+	case len(worse) > 0:
+		c.Verdict, c.Why = Hold, c.Candidate.Name+" does worse, but "+c.Doubts[0]+": "+figures(worse[0])
 	case len(c.Doubts) > 0:
 		c.Verdict, c.Why, c.Needs = Hold, c.Doubts[0], c.needs()
 	case len(c.named(Suspected)) > 0:
@@ -186,11 +208,11 @@ func (c *Comparison) decide() {
 		case len(open) > 0:
 			c.Why = "too little to tell about " + names(open) + needed(c.Needs)
 		default:
-			c.Why = "nothing is worse so far; " + plural(c.Minutes, "minute") + " watched of the " + plural(int(LeastTime/time.Minute), "minute") + " that it takes"
+			c.Why = "nothing is worse so far; " + sources.Counted(c.Minutes, "minute") + " watched of the " + sources.Counted(int(LeastTime/time.Minute), "minute") + " that it takes"
 		}
 	default:
 		c.Verdict = Promote
-		c.Why = names(c.named(NoWorse)) + " no worse than " + c.Control.Name + " in " + plural(c.Minutes, "minute") + " and " + count(c.Candidate.Requests) + " requests"
+		c.Why = names(c.named(NoWorse)) + " no worse than " + c.Control.Name + " in " + sources.Counted(c.Minutes, "minute") + " and " + count(c.Candidate.Requests) + " requests"
 		if open := c.named(TooLittle); len(open) > 0 {
 			c.Why += "; too little to tell about " + names(open)
 		}

@@ -77,16 +77,32 @@ func TestWhatARolloutIsToldToDo(t *testing.T) {
 	}
 }
 
-func TestAnythingDoubtfulIsNeitherPromotedNorCalledGuilty(t *testing.T) {
-	for name, change := range map[string]func(*Input){
-		"manifests contradict each other": func(in *Input) { in.Doubts = []string{"two manifests claim stage canary"} },
-		"nobody knows which is new":       func(in *Input) { in.Newer = false },
+func TestAnythingDoubtfulIsNotPromotedAndGuiltyOnlyInEveryReading(t *testing.T) {
+	like := func(share float64) []Counted {
+		return []Counted{errorsOf(steady(60, 30, 100), steady(60, 900*share, 900))}
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(*Input)
+		want   Verdict // of a candidate that does worse than its control
+	}{
+		{"two manifests in the canary", func(in *Input) { in.Doubts = []string{"two manifests claim stage canary"} }, RollBack},
+		{"worse than either of two live ones", func(in *Input) {
+			in.Doubts, in.Rivals = []string{"two manifests claim stage live"}, [][]Counted{like(0.02)}
+		}, RollBack},
+		{"as bad as one of two live ones", func(in *Input) {
+			in.Doubts, in.Rivals = []string{"two manifests claim stage live"}, [][]Counted{like(0.02), like(0.3)}
+		}, Hold},
+		{"one of two live ones counted nothing", func(in *Input) { in.Doubts, in.Rivals = []string{"two manifests claim stage live"}, [][]Counted{nil} }, Hold},
+		{"a live one that nobody could count", func(in *Input) { in.Doubts, in.Open = []string{"two manifests claim stage live"}, true }, Hold},
+		{"nobody knows which is new", func(in *Input) { in.Newer = false }, Hold},
 	} {
-		for _, bad := range []float64{1, 30} {
+		for bad, want := range map[float64]Verdict{1: Hold, 30: tc.want} {
 			in := input(errorsOf(steady(60, bad, 100), steady(60, 9, 900)))
-			change(in)
-			if got := Decide(in); got.Verdict != Hold || len(got.Doubts) == 0 {
-				t.Errorf("%s: %s, %s", name, got.Verdict, got.Why)
+			tc.change(in)
+			got := Decide(in)
+			if got.Verdict != want || len(got.Doubts) == 0 || !strings.Contains(got.Why, got.Doubts[0]) {
+				t.Errorf("%s, %g in a hundred: %s, %s", tc.name, bad, got.Verdict, got.Why)
 			}
 		}
 	}

@@ -24,8 +24,9 @@ const (
 	mostCandidates = 4
 	mostSides      = 200 // more at once are no versions but a label that holds something else
 	leastShare     = 0.002
-	cut            = 0.9 // of the control's values: what lies beyond is slow, dear or scored low
-	leastValues    = 100 // values of the control behind such a cut
+	leastRival     = 0.01 // of the control's rows
+	cut            = 0.9  // of the control's values: what lies beyond is slow, dear or scored low
+	leastValues    = 100  // values of the control behind such a cut
 	recent         = 15 * time.Minute
 	goneAfter      = 3 * time.Minute // without a row
 	leastBeside    = 2 * time.Minute // that two without stages must run at the same time
@@ -65,7 +66,7 @@ func FromTable(t *sources.RequestTable, from, to time.Time) (pairs []Input, doub
 		// A side is compared from when it was there, at most from the table's beginning.
 		start := s.first.Truncate(time.Minute)
 		in := Input{
-			Candidate: s.Side, Control: control.Side, Newer: sure || s.first > control.first+time.Minute,
+			Candidate: s.Side, Control: control.Side, Newer: sure && s.stage != control.stage || s.first > control.first+time.Minute,
 			Kind: SideBySide, From: latest(from, t.Start.Add(start)), To: to, Provider: "requests", Every: t.Every, Sampled: t.Facts.Sampled,
 		}
 		if s.stage != "" || control.stage != "" {
@@ -77,12 +78,29 @@ func FromTable(t *sources.RequestTable, from, to time.Time) (pairs []Input, doub
 			}
 		}
 		in.Counted = countRows(t, s.rows, control.rows, from, to)
+		for _, o := range rivals(sides, s, control) {
+			in.Rivals = append(in.Rivals, countRows(t, s.rows, o.rows, from, to))
+		}
 		pairs = append(pairs, in)
 	}
 	if left > 0 {
-		doubts = append(doubts, fmt.Sprintf("%s with less traffic not compared", plural(left, "more version")))
+		doubts = append(doubts, fmt.Sprintf("%s with less traffic not compared", sources.Counted(left, "more version")))
 	}
 	return pairs, doubts
+}
+
+// rivals are the other sides that a candidate may have to be held against: those which say of
+// themselves that they are the control too, and are no stragglers.
+func rivals(sides []*tabled, candidate, control *tabled) (out []*tabled) {
+	if control.doubt == "" || candidate.stage == control.stage {
+		return nil
+	}
+	for _, o := range sides {
+		if o != control && o.stage == control.stage && float64(len(o.rows)) >= leastRival*float64(len(control.rows)) {
+			out = append(out, o)
+		}
+	}
+	return out
 }
 
 func latest(a, b time.Time) time.Time {
@@ -350,10 +368,16 @@ func countRows(t *sources.RequestTable, tried, beside []int, from, to time.Time)
 		}
 		out = append(out, both(v.id, fmt.Sprintf(v.name, v.say(edge)), false, func(i int) (bool, bool) {
 			x := numbers[i]
-			return x > edge && !v.low || x < edge && v.low, !math.IsNaN(x)
+			return x > edge && !v.low || x < edge && v.low, can(x, v.low)
 		}))
 	}
 	return out
+}
+
+// can tells whether a number can be what it is said to be: durations and costs are not
+// negative, as they are where a clock jumped; scores may be.
+func can(x float64, score bool) bool {
+	return !math.IsNaN(x) && !math.IsInf(x, 0) && (score || x >= 0)
 }
 
 // edgeOf is the value that one in ten of the control's rows lies beyond. Where so many
@@ -361,7 +385,7 @@ func countRows(t *sources.RequestTable, tried, beside []int, from, to time.Time)
 func edgeOf(numbers []float64, rows []int, low bool) (float64, bool) {
 	var values []float64
 	for _, i := range rows {
-		if x := numbers[i]; !math.IsNaN(x) && !math.IsInf(x, 0) {
+		if x := numbers[i]; can(x, low) {
 			values = append(values, x)
 		}
 	}

@@ -111,7 +111,27 @@ func TestRolloutsAreSeenInRequestRows(t *testing.T) {
 		},
 		{
 			"two manifests in one stage", table(live, group{20, 60, 60, 0.1, 1, of("stage", "live", "prompt", "v14", "manifest", "m-2")}),
-			[]string{"graduated hold"},
+			[]string{"graduated roll back Rollout stage live prompt v14"},
+			"2 manifests at one time in stage live",
+		},
+		{
+			"two manifests in one stage, and nobody knows which is new", table(live, group{0, 60, 60, 0.1, 1, of("stage", "live", "prompt", "v14", "manifest", "m-2")}),
+			[]string{"graduated hold Rollout stage live prompt v14"},
+			"2 manifests at one time in stage live",
+		},
+		{
+			"two manifests in the canary", table(live, canary(0.1), group{20, 60, 30, 0.012, 1, of("stage", "canary", "prompt", "v15", "manifest", "m-3")}),
+			[]string{"canary roll back Canary prompt v14", "canary hold Canary prompt v15"},
+			"2 manifests at one time in stage canary",
+		},
+		{
+			"a canary worse than either of two live ones", table(live, canary(0.1), group{0, 60, 60, 0.012, 1, of("stage", "live", "prompt", "v12", "manifest", "m-0")}),
+			[]string{"canary roll back Canary prompt v14", "graduated hold"},
+			"2 manifests at one time in stage live",
+		},
+		{
+			"a canary as bad as one of two live ones", table(live, canary(0.1), group{0, 60, 60, 0.1, 1, of("stage", "live", "prompt", "v12", "manifest", "m-0")}),
+			[]string{"canary hold Canary prompt v14", "graduated hold"},
 			"2 manifests at one time in stage live",
 		},
 		{"rows that lack a version are no other version", table(live, group{0, 60, 5, 0, 1, of("stage", "live", "manifest", "m-1")}), nil, ""},

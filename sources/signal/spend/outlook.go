@@ -173,6 +173,7 @@ func (c *Course) path(a *Ask, w time.Duration, usd float64) path {
 	p.level = usd / median(bases)
 	logs := make([]float64, 0, len(ratios))
 	list := make([]float64, len(ratios))
+	room := make([]float64, 0, len(ratios))
 	for i := range n {
 		logs = logs[:0]
 		for d := range ratios {
@@ -181,9 +182,12 @@ func (c *Course) path(a *Ask, w time.Duration, usd float64) path {
 				logs = append(logs, math.Log(list[d]))
 			}
 		}
-		m := median(list)
+		slices.Sort(list)
+		m := middle(list)
 		p.mid[i] = usd * m
-		f := math.Exp(student(len(logs)) * math.Hypot(spreadOf(logs), p.shaky))
+		room = append(room[:0], logs...)
+		slices.Sort(room)
+		f := math.Exp(student(len(logs)) * math.Hypot(spreadOf(logs, middle(room)), p.shaky))
 		p.low[i], p.high[i] = p.mid[i]/f, p.mid[i]*f
 	}
 	return p
@@ -255,9 +259,9 @@ func crosses(a *Ask, path []float64, left float64) time.Time {
 	return time.Time{}
 }
 
-// spreadOf is the standard deviation of logarithms, with the prior as one more of them.
-func spreadOf(logs []float64) float64 {
-	m, sq := median(logs), priorSD*priorSD
+// spreadOf is the standard deviation of logarithms around their median, with the prior as one more of them.
+func spreadOf(logs []float64, m float64) float64 {
+	sq := priorSD * priorSD
 	for _, x := range logs {
 		sq += (x - m) * (x - m)
 	}
@@ -273,12 +277,18 @@ func student(n int) float64 {
 
 // median of a list, which it leaves as it is; NaN of none.
 func median(list []float64) float64 {
-	if len(list) == 0 {
+	v := slices.Clone(list)
+	slices.Sort(v)
+	return middle(v)
+}
+
+// middle of a sorted list; NaN of none.
+func middle(sorted []float64) float64 {
+	n := len(sorted)
+	if n == 0 {
 		return math.NaN()
 	}
-	v := slices.Sorted(slices.Values(list))
-	n := len(v)
-	return (v[(n-1)/2] + v[n/2]) / 2
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
 // Words is the outlook in one phrase; until names the end of the budget's time, clock writes a time.

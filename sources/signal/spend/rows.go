@@ -104,14 +104,17 @@ type Rows struct {
 	lists       bool  // tool calls were readable
 }
 
-// Fold sums a table up. Costs that are negative or no number are not known.
+// believed is how much a single request may cost, in USD or tokens: more is not known.
+const believed = 1e12
+
+// Fold sums a table up. Costs and counts that are negative, no number, or beyond all belief are not known.
 func Fold(t *sources.RequestTable, from, until time.Time) *Rows {
 	r := &Rows{From: from, Until: until, every: max(1, t.Every), sampled: t.Facts.Sampled && t.Every <= 1, partial: t.Facts.Partial, cache: map[[2]string]sum{}, models: map[string]*model{}, pairs: map[[2]uint16]int{}}
 	weight := float64(r.every)
 	numbers := func(name string) func(int) float64 {
 		v := t.Number(name)
 		return func(i int) float64 {
-			if i >= len(v) || !(v[i] >= 0) || math.IsInf(v[i], 0) {
+			if i >= len(v) || !(v[i] >= 0) || v[i] > believed {
 				return math.NaN()
 			}
 			return v[i]

@@ -55,10 +55,12 @@ var (
 	Numbers = []string{"latency", "tokens_in", "tokens_out", "llm_calls"}
 )
 
-// nothing are values that say that something did not happen.
+// nothing are values that say that something did not happen. What failed early called
+// and wrote little: that came of it.
 var nothing = map[string]map[string]bool{
 	"cache": {}, "filter": {"none": true}, "refusal": {"false": true}, "schema": {"pass": true}, "retrieval_hit": {"true": true},
 	"outcome": {"ok": true}, "feedback": {"up": true}, "finish_reason": {"stop": true}, "access_denied": {"false": true},
+	"llm_calls": {"under 2": true}, "tokens_out": {"under 100": true},
 }
 
 // preference orders equals: what can be rolled back, what names a set of that,
@@ -188,7 +190,7 @@ func buckets(c *sources.NumberColumn) *column {
 		out.values = append(out.values, bucketName(c.Name, at, i))
 	}
 	for i, v := range c.V {
-		if math.IsNaN(v) {
+		if !can(c.Name, v) {
 			continue
 		}
 		b := 0

@@ -119,7 +119,7 @@ func (o *Outcome) byNumber(t *sources.RequestTable, state []State, before func(i
 	if o.Zero {
 		for i, x := range v {
 			switch {
-			case math.IsNaN(x):
+			case !can(o.Number, x):
 			case x == 0:
 				state[i] = Bad
 			default:
@@ -130,7 +130,7 @@ func (o *Outcome) byNumber(t *sources.RequestTable, state []State, before func(i
 	}
 	var usual, all []float64
 	for i, x := range v {
-		if math.IsNaN(x) {
+		if !can(o.Number, x) {
 			continue
 		}
 		all = append(all, x)
@@ -152,7 +152,7 @@ func (o *Outcome) byNumber(t *sources.RequestTable, state []State, before func(i
 	cut := usual[int(at*float64(len(usual)-1))]
 	for i, x := range v {
 		switch {
-		case math.IsNaN(x):
+		case !can(o.Number, x):
 		case o.Low && x < cut || !o.Low && x > cut:
 			state[i] = Bad
 		default:
@@ -160,6 +160,12 @@ func (o *Outcome) byNumber(t *sources.RequestTable, state []State, before func(i
 		}
 	}
 	return cut
+}
+
+// can tells whether a number can be what its column says. Durations, tokens and costs are
+// not negative, as they are where a clock jumped; scores may be.
+func can(column string, x float64) bool {
+	return !math.IsNaN(x) && !math.IsInf(x, 0) && (x >= 0 || column == "score")
 }
 
 // sum adds where anything is known.

@@ -28,6 +28,7 @@ package suspect
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -51,6 +52,8 @@ const (
 	symptom    = 0.6  // see weight
 	mostSingle = 64   // attributes of which pairs are made
 	mostShown  = 12
+
+	mostCounted = 1e12 // requests of one value; more are no count
 )
 
 // Suspect is one attribute, or a few together, with what speaks against it.
@@ -256,6 +259,9 @@ func order(list []Suspect) {
 // as from the labels of a metric.
 func FromCounts(name string, counts map[string][2]float64) Found {
 	total := rows{}
+	can := func(v float64) bool { return v >= 0 && v < mostCounted }
+	counts = maps.Clone(counts)
+	maps.DeleteFunc(counts, func(_ string, c [2]float64) bool { return !can(c[0]) || !can(c[1]) })
 	for _, c := range counts {
 		total.bad += int(math.Round(c[0]))
 		total.good += int(math.Round(c[1]))

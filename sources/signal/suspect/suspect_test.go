@@ -404,6 +404,24 @@ func TestOutcomeByNumberIsHeldAgainstWhatItWasBefore(t *testing.T) {
 	}
 }
 
+// A request that is dropped calls no model and writes nothing: neither is why it was dropped.
+func TestDoingLittleIsNoSuspectOfFailing(t *testing.T) {
+	w := draw(4, 4000, func(*world, map[string]string, bool) {})
+	table, state := w.table(func(_ map[string]string, i int, _ []string) float64 { return 0.3 * is(i >= 1600) })
+	calls, out := sources.NumberColumn{Name: "llm_calls"}, sources.NumberColumn{Name: "tokens_out"}
+	for i := range w.n {
+		n := float64(1 + w.rng.IntN(3))
+		if state[i].is(Bad) {
+			n = 0
+		}
+		calls.V, out.V = append(calls.V, n), append(out.V, 200*n)
+	}
+	table.Numbers = append(table.Numbers, calls, out)
+	if found := Find(table, state, Checked); len(found.Suspects) > 0 {
+		t.Errorf("%+v", found.Suspects)
+	}
+}
+
 // A call that failed could not say that the provider's cache was used: that is no cause.
 func TestWhatOnlySuccessfulCallsRecordIsNoSuspectOfFailures(t *testing.T) {
 	w := draw(2, 4000, func(*world, map[string]string, bool) {})
