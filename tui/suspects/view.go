@@ -236,5 +236,5 @@ func odds(v float64) string {
 	case v > 99_999:
 		return ">99,999"
 	}
-	return kit.Thousands(int(math.Round(v)))
+	return sources.Thousands(int(math.Round(v)))
 }
