@@ -107,12 +107,12 @@ func (c *cure) play(t *testing.T, d *drill) {
 	}
 }
 
-// answered gives a run what a person must say until it ends: that it is so where it asks
-// for a word, and texts where it asks for one.
+// answered gives a run what one person must say until it ends or a second one must
+// approve: that it is so where it asks for a word, and texts where it asks for one.
 func (d *drill) answered(t *testing.T, notes map[string]string, out string, code int) runState {
 	t.Helper()
 	s := d.state(t)
-	for s.Outcome == "" {
+	for s.Outcome == "" && s.Ask != "approve" {
 		step := s.Steps[s.Current].Name
 		text, noted := notes[step]
 		if s.Ask != "confirm" && (s.Ask != "note" || !noted) {
@@ -295,5 +295,24 @@ func TestRehearsalsOfSwitchesTouchNothingThatIsLive(t *testing.T) {
 		if (b.Rehearsed != "") != (b.ID == "shutdown-for-safety") {
 			t.Errorf("%s was rehearsed: %q", b.ID, b.Rehearsed)
 		}
+	}
+}
+
+// A wrong switch does not end an attack; and what was shut down for safety goes on again
+// only when a second person agrees.
+func TestWhatWasShutDownForSafetyIsNotOpenedAgainAlone(t *testing.T) {
+	t.Parallel()
+	d := startHeadless(t, binaries(t), "safety-spike", "--speed", "40")
+	d.says(t, `^(Refusals|Content filter)`)
+	out, code := d.run(t, "runbook", "run", "shutdown-for-safety", "--yes", "--var", "TENANT=acme")
+	s := d.answered(t, map[string]string{"told": "acme, by mistake"}, out, code)
+	if s.Ask != "approve" || s.Steps[s.Current].Name != "agreed" || s.step("filter") != "failed" {
+		t.Fatalf("the run stands at %s with a question of kind %q, filter %s", s.Steps[s.Current].Name, s.Ask, s.step("filter"))
+	}
+	if out, code := d.run(t, "runbook", "answer", "RUN-1", "go", "--step", "agreed"); code == 0 {
+		t.Errorf("who shut it down opened it alone: %s", out)
+	}
+	if d.features(t)["tenant.acme"] {
+		t.Error("it is open before anybody agreed")
 	}
 }
