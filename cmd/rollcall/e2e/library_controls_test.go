@@ -313,10 +313,9 @@ func TestARunawayIsFrozenByItsBudget(t *testing.T) {
 			})
 		},
 		after: func(t *testing.T, d *drill) {
-			out, _ := d.run(t, "setting", "list")
-			if !strings.Contains(out, " on ") {
-				t.Errorf("nothing is enforced:\n%s", out)
-			}
+			scope, _ := d.run(t, "cost", "tightest")
+			scope = strings.TrimSpace(scope)
+			d.is(t, "budget_"+scope, "0.01", "enforce_"+scope, "on")
 		},
 	}).play(t)
 }
