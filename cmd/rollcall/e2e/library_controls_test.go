@@ -347,6 +347,11 @@ func TestABadCandidateIsNotPromoted(t *testing.T) {
 			if v := d.pin(t, "prompt"); v != "v13" {
 				t.Errorf("prompt is %s", v)
 			}
+			// Which of them sees it first depends on how long the canary has run.
+			s := d.state(t)
+			if s.step("so-far") != "failed" && s.step("calm") != "failed" && s.step("evals") != "failed" {
+				t.Errorf("comparison %s, status %s, evals %s", s.step("so-far"), s.step("calm"), s.step("evals"))
+			}
 		},
 	}).play(t)
 }
