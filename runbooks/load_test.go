@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"rollcall/sources"
 )
 
 func write(t *testing.T, dir, name, text string) string {
@@ -162,5 +164,17 @@ func TestAServicesOwnWindowCounts(t *testing.T) {
 	k.Signal = func(string) (SignalFacts, bool) { return SignalFacts{Range: 15 * time.Minute}, true }
 	if got := said(Lint(rb, k)); !strings.Contains(got, "initial_delay 10m is shorter than the 15m") {
 		t.Error(got)
+	}
+}
+
+func TestARunbookRollsBackOnlyWhatEveryRunOfItMovesAlone(t *testing.T) {
+	want := map[string]sources.Component{
+		"rollback-prompt": sources.Prompt, "rollback-model": sources.Model, "rollback-tools": sources.Tools, "rollback-index": sources.Index,
+		"rollback-policy": sources.Policy, "cache-collapse": sources.Prompt, "eval-drift": sources.Model, "fallback-model": sources.Model,
+	}
+	for _, l := range Load(nil, Known{}) {
+		if got := l.Runbook.RollsBack(); got != want[l.Runbook.ID] {
+			t.Errorf("%s rolls back %q", l.Runbook.ID, got)
+		}
 	}
 }

@@ -89,6 +89,25 @@ func (r *Runbook) Moves() []string {
 	return out
 }
 
+// RollsBack is the component that every run of it moves, and nothing else; empty where it
+// moves settings or features as well, or the component only in some cases.
+func (r *Runbook) RollsBack() sources.Component {
+	moved := sources.Component("")
+	for i := range r.Steps {
+		s := &r.Steps[i]
+		if s.Phase != Steps || s.Effect != Write {
+			continue
+		}
+		for _, c := range changes(s.Script) {
+			if !c.moves || sources.Component(c.component) != r.Component || s.When != "" {
+				return ""
+			}
+			moved = r.Component
+		}
+	}
+	return moved
+}
+
 // Step returns a step by its name, nil when there is none.
 func (r *Runbook) Step(name string) *Step {
 	for i := range r.Steps {
@@ -158,7 +177,7 @@ type Check struct {
 	LogQL  string `json:"logql,omitempty"`
 	Pass   string `json:"pass"`
 	Fail   string `json:"fail,omitempty"` // between the two: inconclusive
-	// InitialDelay counts from the last write of the run, before which values still
+	// InitialDelay counts from the last write of the run, or what a person did by hand, before which values still
 	// hold the old state, or from the step's beginning when nothing was written. A
 	// second check after the same write does not wait again.
 	InitialDelay    time.Duration `json:"initial_delay_ns"`

@@ -69,13 +69,13 @@ type Runbooks struct {
 type Book struct {
 	ID        string
 	Title     string
-	Component sources.Component
-	Hash      string        // of the file as it is now
-	Problem   string        // why it cannot be run
-	Every     time.Duration // how old a rehearsal may be; 0: any age
-	Rehearsed Done          // last rehearsal that succeeded
-	Run       Done          // last run on the live target that succeeded
-	Practised Done          // last time it succeeded in a drill
+	Component sources.Component // that every run of it moves, and nothing else
+	Hash      string            // of the file as it is now
+	Problem   string            // why it cannot be run
+	Every     time.Duration     // how old a rehearsal may be; 0: any age
+	Rehearsed Done              // last rehearsal that succeeded
+	Run       Done              // last run on the live target that succeeded
+	Practised Done              // last time it succeeded in a drill
 }
 
 // Done is when a runbook last succeeded; the zero Done never.

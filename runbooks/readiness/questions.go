@@ -30,7 +30,7 @@ func unknown(what, why string) []Fact {
 
 // part judges a share of records.
 func part(what string, n, of int, noun, next string) Fact {
-	f := Fact{What: what, Detail: fmt.Sprintf("in %d of %s", n, count(of, noun)), Next: next}
+	f := Fact{What: what, Detail: fmt.Sprintf("in %d of %s", n, sources.Counted(of, noun)), Next: next}
 	switch p := float64(n) / float64(max(1, of)); {
 	case of < fewest:
 		f.Says, f.Detail = CannotTell, f.Detail+", too few to judge by"
@@ -55,7 +55,7 @@ func reproduce(e *Evidence) []Fact {
 	case r.N == 0:
 		return []Fact{{What: "request records", Says: CannotTell, Detail: "no request of the last " + span(r.Over) + " is known", Next: send}}
 	}
-	out := []Fact{{What: "request records", Detail: fmt.Sprintf("the newest %s of the last %s", count(r.N, "request"), span(r.Over))}}
+	out := []Fact{{What: "request records", Detail: fmt.Sprintf("the newest %s of the last %s", sources.Counted(r.N, "request"), span(r.Over))}}
 	for _, s := range r.Parts {
 		if s.Of == 0 {
 			out = append(out, Fact{What: s.What, Detail: "nothing in the sample should have one"})
@@ -64,7 +64,7 @@ func reproduce(e *Evidence) []Fact {
 		out = append(out, part(s.What, s.N, s.Of, "request", s.Next))
 	}
 	if r.Opened > 0 {
-		f := Fact{What: "question and answer in full", Says: Yes, Detail: fmt.Sprintf("in %d of %s that were opened", r.Texts, count(r.Opened, "request"))}
+		f := Fact{What: "question and answer in full", Says: Yes, Detail: fmt.Sprintf("in %d of %s that were opened", r.Texts, sources.Counted(r.Opened, "request"))}
 		if r.Texts < r.Opened {
 			f.Says, f.Next = Partly, "record gen_ai.input.messages and gen_ai.output.messages; rollcall keeps them only redacted"
 			if r.Texts == 0 {
@@ -87,6 +87,10 @@ func wanted(p *Pins) []sources.Component {
 	return out
 }
 
+// rollbackOf is the runbook that is for going back and for nothing else, among those
+// that move a component.
+func rollbackOf(c sources.Component) string { return "rollback-" + string(c) }
+
 func rollBack(e *Evidence) []Fact {
 	if e.Pins.Unknown != "" {
 		return unknown("pins", e.Pins.Unknown)
@@ -97,9 +101,9 @@ func rollBack(e *Evidence) []Fact {
 		i := slices.IndexFunc(e.Pins.Pins, func(p Pin) bool { return p.Component == c })
 		book := ""
 		for k := range e.Runbooks.Books {
-			if b := &e.Runbooks.Books[k]; b.Component == c && b.Problem == "" {
+			b := &e.Runbooks.Books[k]
+			if b.Component == c && b.Problem == "" && (book == "" || b.ID == rollbackOf(c)) {
 				book = b.ID
-				break
 			}
 		}
 		switch {
@@ -205,14 +209,14 @@ func alerts(e *Evidence) []Fact {
 			Next: "leave rollcall collect running: it records alerts while no console is open",
 		}}
 	}
-	out := []Fact{{What: "alerts", Detail: fmt.Sprintf("%s of %s in %s", count(f.Firings, "firing"), count(f.Rules, "rule"), span(f.Over))}}
+	out := []Fact{{What: "alerts", Detail: fmt.Sprintf("%s of %s in %s", sources.Counted(f.Firings, "firing"), sources.Counted(f.Rules, "rule"), span(f.Over))}}
 	useless := Fact{What: "alerts that nobody acts on", Says: Yes, Detail: "none fires weekly without an action"}
 	if n := len(f.Useless); n > 0 {
 		useless.Says = Partly
 		if n == f.Rules {
 			useless.Says = No
 		}
-		useless.Detail = fmt.Sprintf("%d of %s fire weekly, and nobody ever did anything about it: %s", n, count(f.Rules, "rule"), few(f.Useless, 4))
+		useless.Detail = fmt.Sprintf("%d of %s fire weekly, and nobody ever did anything about it: %s", n, sources.Counted(f.Rules, "rule"), few(f.Useless, 4))
 		useless.Next = "retire or retune " + f.Useless[0] + "; rollcall alerts fatigue says with which threshold"
 	}
 	out = append(out, useless)
@@ -260,12 +264,12 @@ func response(e *Evidence) []Fact {
 				broken = append(broken, e.Runbooks.Books[i].ID)
 			}
 		}
-		books.Says, books.Detail = Yes, count(good, "runbook")+" can be run"
+		books.Says, books.Detail = Yes, sources.Counted(good, "runbook")+" can be run"
 		switch {
 		case good == 0:
 			books.Says, books.Next = No, "docs/runbooks.md says how to write one"
 		case len(broken) > 0:
-			books.Says, books.Detail = Partly, fmt.Sprintf("%s can be run, and these cannot: %s", count(good, "runbook"), few(broken, 4))
+			books.Says, books.Detail = Partly, fmt.Sprintf("%s can be run, and these cannot: %s", sources.Counted(good, "runbook"), few(broken, 4))
 			books.Next = "rollcall runbook lint says what is wrong with them"
 		}
 	}
@@ -375,11 +379,11 @@ func logs(e *Evidence) []Fact {
 		id.Says, id.Next = Yes, "" // what a service says of itself belongs to no request
 	}
 	out := []Fact{
-		{What: "log lines", Detail: fmt.Sprintf("%s sampled from the last %s", count(l.N, "line"), span(l.Over))},
+		{What: "log lines", Detail: fmt.Sprintf("%s sampled from the last %s", sources.Counted(l.N, "line"), span(l.Over))},
 		part("structured", l.Structured, l.N, "line", "write JSON or logfmt, one object a line"),
 		id,
 	}
-	red := Fact{What: "redaction", Says: Yes, Detail: fmt.Sprintf("nothing that must not be there in %s", count(l.N, "line"))}
+	red := Fact{What: "redaction", Says: Yes, Detail: fmt.Sprintf("nothing that must not be there in %s", sources.Counted(l.N, "line"))}
 	total := 0
 	var kinds []string
 	for _, k := range slices.SortedFunc(maps.Keys(l.Hits), func(a, b string) int {
@@ -396,7 +400,7 @@ func logs(e *Evidence) []Fact {
 	switch {
 	case total > 0:
 		red.Says = No
-		red.Detail = fmt.Sprintf("%d in %s that rollcall had to hide: %s; where the logs are kept they stand in the clear", total, count(l.N, "line"), strings.Join(kinds, ", "))
+		red.Detail = fmt.Sprintf("%d in %s that rollcall had to hide: %s; where the logs are kept they stand in the clear", total, sources.Counted(l.N, "line"), strings.Join(kinds, ", "))
 		red.Next = "redact in the service, before lines leave it; rollcall redact filters a stream, and rollcall logs shows where they are"
 	case l.N < fewest:
 		red.Says, red.Detail = CannotTell, red.Detail+", too few to judge by"
@@ -520,7 +524,8 @@ func ofComponent(e *Evidence, c sources.Component) Fact {
 		if b.Component != c || b.Problem != "" {
 			continue
 		}
-		if f := ofBook(e, b); first || rank(f.Says) > rank(best.Says) {
+		f := ofBook(e, b)
+		if first || rank(f.Says) > rank(best.Says) || f.Says == best.Says && b.ID == rollbackOf(c) {
 			best, first = f, false
 		}
 	}

@@ -210,6 +210,14 @@ func TestARehearsalCountsWhileItIsYoungAndOfTheRunbookAsItStands(t *testing.T) {
 	if f := ofComponent(e, sources.Prompt); f.Says != Yes {
 		t.Errorf("%q, %s", f.Says, f.Detail)
 	}
+	// Of two that are as good the one that is for going back is named.
+	if f := rollBack(e)[0]; !strings.Contains(f.Detail, "rollback-prompt moves it") {
+		t.Error(f.Detail)
+	}
+	e.Runbooks.Books[1].Rehearsed = Done{}
+	if f := ofComponent(e, sources.Prompt); !strings.Contains(f.Next, "rehearse rollback-prompt") {
+		t.Errorf("%s, %s", f.Detail, f.Next)
+	}
 }
 
 func TestADrillIsForgottenAfterAQuarter(t *testing.T) {

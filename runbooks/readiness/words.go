@@ -6,14 +6,6 @@ import (
 	"time"
 )
 
-// count is "1 line", "3 lines".
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
 // few names the first of a list and counts the others.
 func few(list []string, n int) string {
 	if len(list) <= n {

@@ -125,12 +125,15 @@ func (f *fold) started(e *journal.Entry) {
 }
 
 // settling is when what is measured began to settle: with the last write, before which
-// values still hold the old state, or with the check itself when nothing was written.
+// values still hold the old state, or with the check itself when nothing was written. What
+// a person confirms among the steps was done by hand, and counts as a write.
 func (f *fold) settling(began time.Time) time.Time {
 	var last time.Time
 	for i := range f.st.Steps {
 		s := &f.st.Steps[i]
-		if s.Kind == runbooks.Command && s.Effect == runbooks.Write && s.Attempt > 0 && s.Ended.After(last) {
+		written := s.Kind == runbooks.Command && s.Effect == runbooks.Write && s.Attempt > 0
+		byHand := s.Kind == runbooks.Confirm && s.Phase == runbooks.Steps && s.Status == Passed
+		if (written || byHand) && s.Ended.After(last) {
 			last = s.Ended
 		}
 	}

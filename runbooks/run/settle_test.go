@@ -64,4 +64,24 @@ func TestTheDelayOfAChecksFirstSampleCountsFromTheLastWrite(t *testing.T) {
 	next("second", 16*time.Minute)
 	tell(40*time.Minute, journal.RunIntent, Intent{Step: "late", Attempt: 1})
 	next("late", 40*time.Minute)
+
+	f = &fold{}
+	tell(0, journal.RunStarted, Started{Runbook: "x", Steps: []runbooks.Step{
+		{Name: "sure", Kind: runbooks.Confirm, Phase: runbooks.Preconditions},
+		{Name: "apply", Kind: runbooks.Command, Effect: runbooks.Write, Phase: runbooks.Steps},
+		{Name: "flushed", Kind: runbooks.Confirm, Phase: runbooks.Steps},
+		{Name: "seen", Kind: runbooks.Confirm, Phase: runbooks.Verify},
+		check("after"),
+	}})
+	agree := func(after time.Duration, step string) {
+		tell(after, RunAsked, Asked{Step: step, Ask: AskConfirm})
+		tell(after+time.Minute, journal.RunAnswer, Answered{Step: step, Ask: AskConfirm, Verb: Go})
+	}
+	agree(0, "sure")
+	tell(10*time.Minute, journal.RunIntent, Intent{Step: "apply", Attempt: 1})
+	tell(11*time.Minute, journal.RunOutcome, StepEnded{Step: "apply", Attempt: 1, Status: Passed, Then: ThenNext})
+	agree(20*time.Minute, "flushed")
+	agree(22*time.Minute, "seen")
+	tell(24*time.Minute, journal.RunIntent, Intent{Step: "after", Attempt: 1})
+	next("after", 26*time.Minute) // what was flushed by hand at 21 is five minutes old; what was only looked at counts not
 }

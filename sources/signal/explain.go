@@ -203,16 +203,9 @@ func (x *Explanation) why() string {
 	case x.Bad == 0 && x.Good == 0:
 		return "No request of that time tells whether it is one of them."
 	case !x.Enough():
-		return fmt.Sprintf("Too few to compare: %s and %s.", countOf(x.Bad, x.Words[0]), countOf(x.Good, x.Words[1]))
+		return fmt.Sprintf("Too few to compare: %s and %s.", sources.Counted(x.Bad, x.Words[0]+" request"), sources.Counted(x.Good, x.Words[1]+" request"))
 	}
 	return "Not explained by anything recorded."
-}
-
-func countOf(n int, what string) string {
-	if n == 1 {
-		return "1 " + what + " request"
-	}
-	return fmt.Sprintf("%d %s requests", n, what)
 }
 
 // explainRows compares request rows; false when they do not say.

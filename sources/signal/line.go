@@ -50,7 +50,7 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 	for _, r := range worst {
 		line.Signals = append(line.Signals, r.Signal)
 	}
-	f := found{first: first, kind: mostly(first, snap), undo: undo}
+	f := found{first: first, bad: allBad(snap), kind: mostly(first, snap), undo: undo}
 	cause := likeliest(snap.Changes, first, svc.signal(first.Signal))
 	x := snap.Suspects
 	if x != nil && (x.Signal != first.Signal || len(x.Suspects) == 0) {
@@ -115,6 +115,15 @@ func lineOf(snap *Snapshot, svc *service, changesKnown bool) Line {
 		}
 	}
 	return line.withRest(snap)
+}
+
+func allBad(snap *Snapshot) (ids []string) {
+	for i := range snap.Readings {
+		if r := &snap.Readings[i]; r.Verdict == sources.Bad {
+			ids = append(ids, r.Signal)
+		}
+	}
+	return ids
 }
 
 // undone is the rollout that is to be rolled back; nil when there is none.
@@ -363,10 +372,10 @@ func quiet(snap *Snapshot, svc *service, line Line) Line {
 		}
 	}
 	if n := count[sources.Learning]; n > 0 && judged > 0 {
-		line.Parts = append(line.Parts, plural(n, "signal")+" learning.")
+		line.Parts = append(line.Parts, sources.Counted(n, "signal")+" learning.")
 	}
 	if n := count[sources.NoTraffic]; n > 0 && judged > 0 {
-		line.Parts = append(line.Parts, plural(n, "signal")+" without traffic.")
+		line.Parts = append(line.Parts, sources.Counted(n, "signal")+" without traffic.")
 	}
 	if text := snap.Rollout.Sentence(); text != "" {
 		line.Parts = append(line.Parts, text)
@@ -395,7 +404,7 @@ func blind(snap *Snapshot, changesKnown bool) []string {
 		out = append(out, "metrics unreachable")
 	}
 	if wrong && unread > 0 { // the quiet line says it itself
-		out = append(out, plural(unread, "signal")+" cannot be read")
+		out = append(out, sources.Counted(unread, "signal")+" cannot be read")
 	}
 	if !changesKnown {
 		out = append(out, "changes unknown")
@@ -408,13 +417,6 @@ func (l Line) withBlind() Line {
 		l.Parts = append(l.Parts, upper(strings.Join(l.Blind, ", "))+".")
 	}
 	return l
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func upper(s string) string { return mapFirst(s, unicode.ToUpper) }

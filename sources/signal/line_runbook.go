@@ -12,6 +12,7 @@ import (
 // found is what a line rests on: what it offers is decided from this alone.
 type found struct {
 	first   *sources.Reading    // the worst; nil when only a rollout is to be rolled back
+	bad     []string            // every signal that is bad
 	kind    string              // of most errors, where the worst is errors and one kind stands out
 	cause   *sources.Change     // the likeliest; nil when there is none
 	back    sources.Component   // that is to be rolled back; empty when none is
@@ -32,7 +33,9 @@ var offers = []struct {
 	{"raise-budget", func(f *found) bool { return f.mostly(overBudget) }},
 	// What spills other people's data is contained, which takes more than going back.
 	{"contain-privacy-leak", func(f *found) bool { return f.is("redactions") && (f.back == sources.Index || f.back == "") }},
-	{"cache-collapse", func(f *found) bool { return f.is(cacheSignals...) && f.back == sources.Prompt }},
+	{"cache-collapse", func(f *found) bool {
+		return f.back == sources.Prompt && (f.is(cacheSignals...) || f.is(slowOrDear...) && f.alsoBad(cacheSignals...))
+	}},
 	// The pin stayed where it was: whether another snapshot is better, the evals say.
 	{"eval-drift", func(f *found) bool { return f.back == sources.Model && f.cause != nil && f.cause.Silent }},
 	{"rollback-prompt", func(f *found) bool { return f.back == sources.Prompt }},
@@ -54,8 +57,12 @@ var offers = []struct {
 	{"provider-outage", func(f *found) bool { return f.unexplained("fallback_rate") }},
 }
 
-// cacheSignals are those that a prompt whose beginning changes makes bad.
-var cacheSignals = []string{"cache_exact", "cache_semantic", "cache_exact_semantic", "cache_provider", "cache_saved"}
+// Caches that nothing hits any more show in cacheSignals, and in what users and the
+// budget feel of it, which may be worse.
+var (
+	cacheSignals = []string{"cache_exact", "cache_semantic", "cache_exact_semantic", "cache_provider", "cache_saved"}
+	slowOrDear   = []string{"latency_p50", "latency_p95", "latency_p99", "ttft_p95", "index_query_p95", "cost_per_req", "spend_rate"}
+)
 
 // Kinds of errors, by parts of their names: these differ from system to system.
 var (
@@ -93,6 +100,10 @@ func (f *found) mostly(kinds []string) bool {
 
 func (f *found) is(signals ...string) bool {
 	return f.first != nil && slices.Contains(signals, f.first.Signal)
+}
+
+func (f *found) alsoBad(signals ...string) bool {
+	return slices.ContainsFunc(f.bad, func(id string) bool { return slices.Contains(signals, id) })
 }
 
 // ofSomebody tells whether the bad requests come from one tenant or user, and no

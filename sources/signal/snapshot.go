@@ -23,7 +23,7 @@ type Snapshot struct {
 	Rollout  *rollout.Report   `json:"-"`         // versions that run at the same time; nil when only one does
 	Doubts   []string          `json:"-"`         // where what is live is contradicted, a sentence each
 	Aliases  []manifest.Alias  `json:"-"`         // live models under names that say no snapshot
-	Suspects *Explanation      `json:"-"`         // of what the line names first; nil when nothing is bad or it is not known
+	Suspects *Explanation      `json:"-"`         // of what the line names first, or second where nothing explains the first; nil when nothing is bad or it is not known
 	Spend    *spend.Report     `json:"-"`         // where money goes, as far as it was read; its Line is for whoever puts it into a sentence
 	Line     Line              `json:"-"`
 	Health   []sources.Health  `json:"sources"`

@@ -306,11 +306,11 @@ func (f *folder) advise(r *Rule, all []*firing, covered time.Duration) {
 		r.Advice, r.Why = Retire, base+"; nor did it before"
 	case r.Threshold != nil && r.Threshold.Drops > 0:
 		r.Advice = Retune
-		r.Why = fmt.Sprintf("%s; %s would have kept all %s that led to an action, and spared %d of %d", base, r.Threshold.Text(r.Unit), times(ever), r.Threshold.Drops, r.Threshold.Of)
+		r.Why = fmt.Sprintf("%s; %s would have kept all %s that led to an action, and spared %d of %d", base, r.Threshold.Text(r.Unit), sources.Counted(ever, "firing"), r.Threshold.Drops, r.Threshold.Of)
 	case r.Threshold == nil && last.Signal == "":
-		r.Advice, r.Why = Rethink, base+fmt.Sprintf("; %s did before, and no threshold can be proposed: %s", times(ever), unmeasured(last))
+		r.Advice, r.Why = Rethink, base+fmt.Sprintf("; %s did before, and no threshold can be proposed: %s", sources.Counted(ever, "firing"), unmeasured(last))
 	default:
-		r.Advice, r.Why = Rethink, base+fmt.Sprintf("; the %s that led to an action before look no different, so no threshold helps: judge it by another signal, or retire it", times(ever))
+		r.Advice, r.Why = Rethink, base+fmt.Sprintf("; the %s that led to an action before look no different, so no threshold helps: judge it by another signal, or retire it", sources.Counted(ever, "firing"))
 	}
 }
 
@@ -332,13 +332,6 @@ func unmeasured(d *journal.AlertData) string {
 		return "its expression is not a comparison with a plain number"
 	}
 	return "its value is not known of all of them"
-}
-
-func times(n int) string {
-	if n == 1 {
-		return "1 firing"
-	}
-	return fmt.Sprintf("%d firings", n)
 }
 
 // shifts counts pages by shift: every firing is one.

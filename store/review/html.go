@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -86,10 +88,11 @@ const (
 
 // chart is a signal over the time of the incident, ready to be drawn.
 type chart struct {
-	Line     string // points of the polyline
+	Lines    []string // points of a polyline each
+	Gaps     []string // where nothing was recorded for long: from the last point to the next
 	Dots     []dot
 	UsualY   string // empty when it is not known
-	Usual    string
+	Legend   string
 	Marks    []mark
 	High     string
 	Low      string
@@ -98,7 +101,14 @@ type chart struct {
 
 type dot struct{ X, Y, Label string }
 
-type mark struct{ X, Name string }
+// mark is a time of the incident. Y is where its name stands: one below another that is near.
+type mark struct{ X, Y, Anchor, Name string }
+
+const (
+	markTop, markBelow = 10, 22
+	markWidth          = 62 // of the longest name
+	gapTimes           = 3  // as long between two points as usual is a gap
+)
 
 // chart draws the signal's points; nil when there are too few of them.
 func (r *Review) chart(s *Signal) *chart {
@@ -132,21 +142,53 @@ func (r *Review) chart(s *Signal) *chart {
 	y := func(v float64) string { return coordinate(plotBottom - (plotBottom-plotTop)*(v-lo)/(hi-lo)) }
 	c := &chart{High: s.Unit.Format(hi), Low: s.Unit.Format(lo), From: stamp(first), To: stamp(last)}
 	var line []string
-	for _, p := range pts {
+	gap := gapAfter(pts)
+	for i, p := range pts {
 		px, py := coordinate(x(p.At)), y(p.Value.V)
+		if i > 0 && p.At.Sub(pts[i-1].At) > gap {
+			c.Gaps = append(c.Gaps, line[len(line)-1]+" "+px+","+py)
+			c.Lines, line = append(c.Lines, strings.Join(line, " ")), nil
+		}
 		line = append(line, px+","+py)
 		c.Dots = append(c.Dots, dot{px, py, join(stamp(p.At), s.Unit.Format(p.Value.V), string(p.Verdict), cite(p.Seq, 0))})
 	}
-	c.Line = strings.Join(line, " ")
+	c.Lines = append(c.Lines, strings.Join(line, " "))
 	if s.Usual.OK {
-		c.UsualY, c.Usual = y(s.Usual.V), s.Unit.Format(s.Usual.V)
+		c.UsualY, c.Legend = y(s.Usual.V), "Dashed: usual, "+s.Unit.Format(s.Usual.V)+". "
+	}
+	if len(c.Gaps) > 0 {
+		c.Legend += "Dotted: nothing was recorded."
 	}
 	for _, m := range r.Times {
 		if (m.Name == markBegan || m.Name == markMitigated || m.Name == markEnd) && !m.At.Before(first) && !m.At.After(last) {
-			c.Marks = append(c.Marks, mark{coordinate(x(m.At)), m.Name})
+			c.Marks = append(c.Marks, markAt(x(m.At), m.Name, c.Marks))
 		}
 	}
 	return c
+}
+
+// gapAfter is the time between two points from which on it is a gap.
+func gapAfter(pts []SignalPoint) time.Duration {
+	steps := make([]time.Duration, 0, len(pts))
+	for i := 1; i < len(pts); i++ {
+		steps = append(steps, pts[i].At.Sub(pts[i-1].At))
+	}
+	slices.Sort(steps)
+	return gapTimes * steps[len(steps)/2]
+}
+
+// markAt places a mark beside those there are, its name within the chart.
+func markAt(x float64, name string, before []mark) mark {
+	m := mark{X: coordinate(x), Y: strconv.Itoa(markTop), Anchor: "start", Name: name}
+	if x > chartWidth-markWidth {
+		m.Anchor = "end"
+	}
+	if n := len(before); n > 0 && before[n-1].Y == m.Y {
+		if was, err := strconv.ParseFloat(before[n-1].X, 64); err == nil && x-was < 2*markWidth {
+			m.Y = strconv.Itoa(markBelow)
+		}
+	}
+	return m
 }
 
 func coordinate(v float64) string { return fmt.Sprintf("%.1f", v) }

@@ -67,7 +67,7 @@ func (m *markdown) head(r *Review) {
 	if len(inc.Tags) > 0 {
 		rows = append(rows, []string{"Tags", md(strings.Join(inc.Tags, ", "))})
 	}
-	cases := plural(inc.Cases, "regression case")
+	cases := sources.Counted(inc.Cases, "regression case")
 	if inc.Cases == 0 && inc.CloseReason != "" {
 		cases = "no regression case: " + inc.CloseReason
 	}
@@ -217,7 +217,7 @@ func (m *markdown) affected(r *Review) {
 	}
 	rows = append(rows, []string{"Users with a bad request", md(whole(a.Users))}, []string{"Tenants with a bad request", md(whole(a.Tenants))})
 	for _, x := range a.ByTenant {
-		rows = append(rows, []string{"… " + md(x.Name), md(plural(x.N, "bad request"))})
+		rows = append(rows, []string{"… " + md(x.Name), md(sources.Counted(x.N, "bad request"))})
 	}
 	cost, usual := "not known", "not known"
 	if a.CostUSD.OK {
@@ -345,7 +345,7 @@ func (s *Step) stepWords() string {
 		}
 		var said []string
 		for _, v := range order {
-			said = append(said, plural(count[v], "sample")+" "+v)
+			said = append(said, sources.Counted(count[v], "sample")+" "+v)
 		}
 		text := strings.Join(said, ", ") + ": " + strings.Join(values, ", ")
 		if usual.OK {

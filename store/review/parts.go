@@ -289,6 +289,13 @@ func (b *builder) requests() {
 	}
 }
 
+func withArticle(s string) string {
+	if strings.ContainsAny(s[:1], "aeiou") {
+		return "an " + s
+	}
+	return "a " + s
+}
+
 // summary says in a few sentences what the review holds; only what is known.
 func (b *builder) summary() string {
 	inc := &b.r.Incident
@@ -297,7 +304,7 @@ func (b *builder) summary() string {
 	if inc.Environment != "" {
 		where += " (" + inc.Environment + ")"
 	}
-	fmt.Fprintf(&s, "%s was a %s incident of severity %s in %s.", inc.ID, or(string(inc.Category), "not categorised"), or(string(inc.Severity), "not known"), where)
+	fmt.Fprintf(&s, "%s was %s incident of severity %s in %s.", inc.ID, withArticle(or(string(inc.Category), "not categorised")), or(string(inc.Severity), "not known"), where)
 	if !b.inc.Began.IsZero() {
 		fmt.Fprintf(&s, " It began at %s", stamp(b.inc.Began))
 		if d, ok := b.took("time to detect"); ok {
@@ -317,7 +324,7 @@ func (b *builder) summary() string {
 	if a := &b.r.Affected; a.Known && a.Bad.OK {
 		fmt.Fprintf(&s, " %.0f of %d requests were bad", a.Bad.V, a.Requests)
 		if a.Users.OK {
-			fmt.Fprintf(&s, ", of %s", plural(int(a.Users.V), "user"))
+			fmt.Fprintf(&s, ", of %s", sources.Counted(int(a.Users.V), "user"))
 		}
 		s.WriteString(".")
 	}
@@ -350,11 +357,4 @@ func (b *builder) likeliest() string {
 		}
 	}
 	return ""
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

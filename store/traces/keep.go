@@ -239,7 +239,7 @@ func (s *Store) Health() sources.Health {
 		total += p.size()
 	}
 	s.mu.RUnlock()
-	notes = append(notes, fmt.Sprintf("%s, %s", counted(n, "partition"), bytesText(total)))
+	notes = append(notes, fmt.Sprintf("%s, %s", sources.Counted(n, "partition"), bytesText(total)))
 	if free, err := s.limits.free(s.dir); err == nil {
 		notes = append(notes, bytesText(free)+" free")
 	} else if !errors.Is(err, os.ErrNotExist) {
@@ -257,14 +257,6 @@ func (s *Store) Health() sources.Health {
 	notes = append(notes, aside...)
 	out.Note = strings.Join(notes, "; ")
 	return out
-}
-
-// counted writes a number with its noun.
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func bytesText(n int64) string {

@@ -207,7 +207,7 @@ func (s *Store) each(ctx context.Context, facts *sources.Facts, fn func(p *parti
 		}
 	}
 	if len(left) > 0 {
-		facts.Partial = counted(len(left), "partition") + " could not be read"
+		facts.Partial = sources.Counted(len(left), "partition") + " could not be read"
 	}
 	return nil
 }

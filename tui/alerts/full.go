@@ -8,6 +8,7 @@ import (
 
 	"charm.land/lipgloss/v2"
 
+	"rollcall/sources"
 	"rollcall/store/fatigue"
 	"rollcall/tui/kit"
 	"rollcall/tui/pane"
@@ -97,7 +98,7 @@ func (p *Pane) load(c pane.Context) string {
 	if r.Days < 28 {
 		out = append(out, kit.Piece{Text: fmt.Sprintf("the journal has %.1f of 28 days", r.Days), Style: t.Watch})
 	}
-	out = append(out, kit.Piece{Text: fmt.Sprintf("%s, %d led to an action", kit.Count(r.Firings, "firing"), r.Actioned), Style: t.Plain})
+	out = append(out, kit.Piece{Text: fmt.Sprintf("%s, %d led to an action", sources.Counted(r.Firings, "firing"), r.Actioned), Style: t.Plain})
 	if r.PerShift.OK {
 		style := t.Plain
 		if r.Over > 0 {
@@ -173,7 +174,7 @@ func (p *Pane) ruleWords(c pane.Context) []string {
 	case r.Why != "":
 		say(t.Dim, kit.Line(r.Name(), 80)+": "+r.Why+".")
 	default:
-		say(t.Plain, fmt.Sprintf("%s: %d of %s led to an action.", kit.Line(r.Name(), 80), r.Actioned, kit.Count(r.Firings, "firing")))
+		say(t.Plain, fmt.Sprintf("%s: %d of %s led to an action.", kit.Line(r.Name(), 80), r.Actioned, sources.Counted(r.Firings, "firing")))
 	}
 	if th := r.Threshold; th != nil && th.Drops > 0 && r.Advice != fatigue.Retune {
 		say(t.Dim, fmt.Sprintf("%s would have kept the %d that ever led to an action, and spared %d of %d.", th.Text(r.Unit), th.Keeps, th.Drops, th.Of))

@@ -157,18 +157,18 @@ func (p *Pane) summary(c pane.Context) string {
 		for _, s := range []alerts.State{alerts.Firing, alerts.Acknowledged, alerts.Pending, alerts.Silenced, alerts.Resolved} {
 			if n := p.list.Count(s); n > 0 {
 				_, style := look(t, s)
-				out = append(out, kit.Piece{Text: kit.Thousands(n) + " " + string(s), Style: style})
+				out = append(out, kit.Piece{Text: sources.Thousands(n) + " " + string(s), Style: style})
 			}
 		}
 		if p.list.Total > len(p.list.Alerts) {
-			out = append(out, kit.Piece{Text: fmt.Sprintf("%s of %s are listed", kit.Thousands(len(p.list.Alerts)), kit.Thousands(p.list.Total)), Style: t.Watch})
+			out = append(out, kit.Piece{Text: fmt.Sprintf("%s of %s are listed", sources.Thousands(len(p.list.Alerts)), sources.Thousands(p.list.Total)), Style: t.Watch})
 		}
 		if n := p.list.Others; n > 0 {
-			out = append(out, kit.Piece{Text: kit.Thousands(n) + " name another service", Style: t.Dim})
+			out = append(out, kit.Piece{Text: sources.Thousands(n) + " name another service", Style: t.Dim})
 		}
 	}
 	if p.filter != "" {
-		out = append(out, kit.Piece{Text: "filter: " + p.filter + " (" + kit.Thousands(len(p.rows)) + ")", Style: t.Watch})
+		out = append(out, kit.Piece{Text: "filter: " + p.filter + " (" + sources.Thousands(len(p.rows)) + ")", Style: t.Watch})
 	}
 	if len(out) == 0 {
 		return ""
@@ -373,7 +373,7 @@ func (p *Pane) bottom(c pane.Context) string {
 			case s.Note != "":
 				out = append(out, kit.Piece{Text: s.Source + ": " + s.Note, Style: t.Watch})
 			default:
-				good = append(good, fmt.Sprintf("%s %s", s.Source, kit.Thousands(s.Alerts)))
+				good = append(good, fmt.Sprintf("%s %s", s.Source, sources.Thousands(s.Alerts)))
 			}
 		}
 		out = append(out, kit.Piece{Text: strings.Join(good, ", "), Style: t.Dim}, kit.Piece{Text: kit.Minute(c, p.list.At), Style: t.Dim})

@@ -14,6 +14,7 @@ import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
+	"rollcall/sources"
 	"rollcall/store/journal"
 	"rollcall/store/review"
 	"rollcall/tui/kit"
@@ -476,7 +477,7 @@ func (p *Pane) askClose(c pane.Context) {
 		})
 	}
 	if p.inc.Cases > 0 {
-		p.sure.Ask(fmt.Sprintf("Close %s? It has %s.", p.id, kit.Count(p.inc.Cases, "regression case")), func() tea.Cmd { return shut("") })
+		p.sure.Ask(fmt.Sprintf("Close %s? It has %s.", p.id, sources.Counted(p.inc.Cases, "regression case")), func() tea.Cmd { return shut("") })
 		return
 	}
 	p.ask("Close "+p.id+": why is there no regression case?", "", "A reason is needed, or a case (rollcall cases "+p.id+"); esc leaves it open.", shut)

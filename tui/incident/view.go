@@ -8,6 +8,7 @@ import (
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"rollcall/sources"
 	"rollcall/tui/kit"
 	"rollcall/tui/pane"
 	"rollcall/tui/widget"
@@ -197,5 +198,5 @@ func entries(n int) string {
 	if n == 1 {
 		return "1 entry"
 	}
-	return kit.Thousands(n) + " entries"
+	return sources.Thousands(n) + " entries"
 }

@@ -8,6 +8,7 @@ import (
 
 	"charm.land/lipgloss/v2"
 
+	"rollcall/sources"
 	"rollcall/store/journal"
 	"rollcall/store/review"
 	"rollcall/tui/kit"
@@ -163,15 +164,15 @@ func (p *Pane) top(c pane.Context) string {
 		add("older answer: "+p.err.Error(), t.Watch)
 	}
 	if p.answered {
-		n := kit.Thousands(len(p.rows)) + " entries"
+		n := sources.Thousands(len(p.rows)) + " entries"
 		if len(p.rows) == 1 {
 			n = "1 entry"
 		}
 		switch {
 		case len(p.filter.words) > 0 && p.cut:
-			n += " among the newest " + kit.Thousands(searched) + "; older ones were not searched"
+			n += " among the newest " + sources.Thousands(searched) + "; older ones were not searched"
 		case p.cut:
-			n = "the newest " + kit.Thousands(len(p.rows)) + " entries, there are older ones"
+			n = "the newest " + sources.Thousands(len(p.rows)) + " entries, there are older ones"
 		}
 		add(n, t.Dim)
 	} else if p.loading {

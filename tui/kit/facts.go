@@ -64,12 +64,12 @@ func FactPieces(c pane.Context, f sources.Facts, noun string) []Piece {
 		}
 	}
 	// What is wrong comes before what is merely known: it must not fall off a narrow screen.
-	count := Count(f.Shown, noun)
+	count := sources.Counted(f.Shown, noun)
 	switch {
 	case f.Total < 0:
-		count = "newest " + Count(f.Shown, noun) + ", there are more"
+		count = "newest " + sources.Counted(f.Shown, noun) + ", there are more"
 	case f.Total > f.Shown:
-		count = Thousands(f.Shown) + " of " + Count(f.Total, noun)
+		count = sources.Thousands(f.Shown) + " of " + sources.Counted(f.Total, noun)
 	}
 	add(count, t.Dim)
 	if f.Stale != "" {

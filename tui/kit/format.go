@@ -123,7 +123,7 @@ func Whole(n sources.Num, ascii bool) string {
 	if math.Abs(n.V) >= 1e15 {
 		return strconv.FormatFloat(n.V, 'g', 3, 64)
 	}
-	return Thousands(int(math.Round(n.V)))
+	return sources.Thousands(int(math.Round(n.V)))
 }
 
 // Score writes a score, which is 0..1 as a rule, with two decimals.
@@ -132,19 +132,6 @@ func Score(v float64) string {
 		return strconv.FormatFloat(v, 'g', 3, 64)
 	}
 	return strconv.FormatFloat(v, 'f', 2, 64)
-}
-
-// Thousands writes a count as 81,240.
-func Thousands(n int) string {
-	s := strconv.Itoa(n)
-	sign := ""
-	if n < 0 {
-		sign, s = "-", s[1:]
-	}
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return sign + s
 }
 
 // Bytes writes a size: "812 KiB".
@@ -164,12 +151,4 @@ func Unknown(ascii bool) string {
 		return "-"
 	}
 	return "–"
-}
-
-// Count writes a number with its noun: "1 row", "81,240 rows".
-func Count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return Thousands(n) + " " + noun + "s"
 }

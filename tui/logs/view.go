@@ -8,6 +8,7 @@ import (
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"rollcall/sources"
 	"rollcall/tui/kit"
 	"rollcall/tui/pane"
 	"rollcall/tui/theme"
@@ -193,13 +194,13 @@ func (p *Pane) status(c pane.Context) (string, lipgloss.Style) {
 	if p.held(c) {
 		switch {
 		case p.missed > 0 && p.unseen == 0:
-			return "held: " + kit.Thousands(p.missed) + " passed, press f", t.Accent
+			return "held: " + sources.Thousands(p.missed) + " passed, press f", t.Accent
 		case p.missed > 0:
-			return "held: " + kit.Thousands(p.unseen) + " newer, " + kit.Thousands(p.missed) + " more passed, press f", t.Accent
+			return "held: " + sources.Thousands(p.unseen) + " newer, " + sources.Thousands(p.missed) + " more passed, press f", t.Accent
 		case !p.tailing && !p.loading:
 			return "held, f reads what came since", t.Accent
 		case p.unseen > 0:
-			return "held: " + kit.Thousands(p.unseen) + " newer, press f", t.Accent
+			return "held: " + sources.Thousands(p.unseen) + " newer, press f", t.Accent
 		}
 		return "held, f follows", t.Accent
 	}
@@ -246,7 +247,7 @@ func (p *Pane) bottom(c pane.Context) string {
 				f.Total = f.Shown
 			}
 		} else if p.buf.only {
-			add(t.Accent, kit.Count(p.buf.rows(), "error")+" in")
+			add(t.Accent, sources.Counted(p.buf.rows(), "error")+" in")
 		}
 		facts := kit.FactPieces(c, f, noun)
 		if p.buf.only && !p.narrow {
@@ -255,10 +256,10 @@ func (p *Pane) bottom(c pane.Context) string {
 		}
 		out = append(out, facts...)
 		if p.dropped > 0 {
-			add(t.Watch, kit.Count(p.dropped, "line")+" lost on the way here")
+			add(t.Watch, sources.Counted(p.dropped, "line")+" lost on the way here")
 		}
 		if p.buf.full(0) {
-			add(t.Dim, "this screen keeps the newest "+kit.Thousands(maxLines))
+			add(t.Dim, "this screen keeps the newest "+sources.Thousands(maxLines))
 		}
 	} else if p.loading {
 		add(t.Dim, "reading")
@@ -297,7 +298,7 @@ func (p *Pane) words(c pane.Context) []string {
 		say(t.Plain, "No line "+where+matching+" says that it is an error.")
 		say(t.Dim, "Press e to see all lines.")
 	case p.buf.only && len(p.buf.lines) > 0:
-		say(t.Plain, "No errors among the "+kit.Count(len(p.buf.lines), "line")+" in hand.")
+		say(t.Plain, "No errors among the "+sources.Counted(len(p.buf.lines), "line")+" in hand.")
 		say(t.Dim, "Press e to see all lines.")
 	case p.text != "":
 		say(t.Plain, "No line "+where+" matches "+p.text)

@@ -353,14 +353,14 @@ func (p *Pane) title(c pane.Context, b block, focused bool) string {
 		words = p.pieceTabs(t)
 	case secAlike:
 		if n := len(p.view.Alike); n > 0 {
-			words = t.Dim.Render(kit.Count(n, "request") + " that failed the same way")
+			words = t.Dim.Render(sources.Counted(n, "request") + " that failed the same way")
 		}
 	}
 	if below := p.length(c, b.sec, b.w) - p.lists[b.sec].Top - p.scroll[b.sec].Top - p.rows(b); below > 0 {
 		if words != "" {
 			words += t.Dim.Render(", ")
 		}
-		words += t.Dim.Render(kit.Thousands(below) + " more below")
+		words += t.Dim.Render(sources.Thousands(below) + " more below")
 	}
 	s := mark + name + " "
 	if words != "" {
@@ -376,11 +376,11 @@ func (p *Pane) title(c pane.Context, b block, focused bool) string {
 func rule(c pane.Context) string { return c.Theme.Glyphs.Border.Top }
 
 func logWords(f sources.Facts, n int) string {
-	s := kit.Count(n, "line")
+	s := sources.Counted(n, "line")
 	if f.Truncated() && n > 0 {
-		s = kit.Thousands(n) + " of more"
+		s = sources.Thousands(n) + " of more"
 		if f.Total > 0 {
-			s = kit.Thousands(n) + " of " + kit.Count(f.Total, "line")
+			s = sources.Thousands(n) + " of " + sources.Counted(f.Total, "line")
 		}
 	}
 	if f.Partial != "" {
@@ -532,7 +532,7 @@ func (p *Pane) tabList() []tab {
 			n = len(p.view.Alike)
 		}
 		if n > 0 {
-			words += " " + kit.Thousands(n)
+			words += " " + sources.Thousands(n)
 		}
 		out = append(out, tab{s, words})
 	}
@@ -597,7 +597,7 @@ func (p *Pane) viewDetail(c pane.Context) []string {
 	}
 	last := ""
 	if rest := len(d.made) - d.scroll.Top - h; rest > 0 {
-		last = " " + t.Dim.Render(kit.Count(rest, "line")+" more below")
+		last = " " + t.Dim.Render(sources.Counted(rest, "line")+" more below")
 	}
 	return append(out, last)
 }

@@ -206,7 +206,7 @@ func (t *trace) marks(c pane.Context, lines []sources.LogLine, selected int, g g
 		}
 		b.WriteString(style.Render(shape))
 	}
-	label := kit.Count(len(lines), "log line")
+	label := sources.Counted(len(lines), "log line")
 	room := g.left() - 2
 	return widget.Fit("  "+th.Dim.Render(widget.FitLeft(label, max(0, room-2), ""))+"  "+b.String(), w, "")
 }
@@ -216,16 +216,16 @@ func (t *trace) words(ascii bool) string {
 	if t.total == 0 {
 		return "no spans"
 	}
-	out := kit.Count(t.total, "span")
+	out := sources.Counted(t.total, "span")
 	if len(t.nodes) < t.total {
-		out = kit.Thousands(len(t.nodes)) + " of " + out + ", errors and the longest"
+		out = sources.Thousands(len(t.nodes)) + " of " + out + ", errors and the longest"
 	}
 	out += ", " + kit.Duration(time.Duration(t.end-t.start), ascii)
 	if t.orphans > 0 {
-		out += ", " + kit.Thousands(t.orphans) + " without their parent"
+		out += ", " + sources.Thousands(t.orphans) + " without their parent"
 	}
 	if t.outside > 0 {
-		out += ", " + kit.Thousands(t.outside) + " off this axis (a clock is wrong)"
+		out += ", " + sources.Thousands(t.outside) + " off this axis (a clock is wrong)"
 	}
 	return out
 }

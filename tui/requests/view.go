@@ -70,7 +70,7 @@ func (p *Pane) top(c pane.Context) string {
 	}
 	right := ""
 	if newer := p.newer + p.list.Top; newer > 0 && p.view.Live() { // those above the screen are newer too
-		n := kit.Thousands(newer)
+		n := sources.Thousands(newer)
 		if p.more {
 			n = "more than " + n
 		}

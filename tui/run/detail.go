@@ -9,6 +9,7 @@ import (
 
 	"rollcall/runbooks"
 	"rollcall/runbooks/run"
+	"rollcall/sources"
 	"rollcall/tui/kit"
 	"rollcall/tui/pane"
 	"rollcall/tui/widget"
@@ -124,14 +125,14 @@ func (p *Pane) outputBody(c pane.Context, st *run.Step, w, h int) []string {
 	}
 	before := int64(first) + st.Omitted
 	if before > 0 && len(out) > 1 {
-		words := fmt.Sprintf("%s earlier lines; pgup scrolls", kit.Thousands(int(before)))
+		words := fmt.Sprintf("%s earlier lines; pgup scrolls", sources.Thousands(int(before)))
 		if st.Omitted > 0 {
-			words = fmt.Sprintf("%s earlier lines, of which %s were not kept", kit.Thousands(int(before)), kit.Thousands(int(st.Omitted)))
+			words = fmt.Sprintf("%s earlier lines, of which %s were not kept", sources.Thousands(int(before)), sources.Thousands(int(st.Omitted)))
 		}
 		out[0] = t.Dim.Render("  " + words)
 	}
 	if p.scroll > 0 && len(out) > 1 {
-		out[len(out)-1] = t.Dim.Render("  " + kit.Thousands(p.scroll+1) + " later lines; pgdn")
+		out[len(out)-1] = t.Dim.Render("  " + sources.Thousands(p.scroll+1) + " later lines; pgdn")
 	}
 	return out
 }

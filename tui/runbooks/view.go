@@ -8,6 +8,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"rollcall/runbooks"
+	"rollcall/sources"
 	"rollcall/tui/kit"
 	"rollcall/tui/pane"
 	"rollcall/tui/widget"
@@ -157,14 +158,14 @@ func (p *Pane) line(c pane.Context, it *item) string {
 		}
 		switch {
 		case errs > 0:
-			more, moreStyle = kit.Count(errs, "problem"), t.Bad
+			more, moreStyle = sources.Counted(errs, "problem"), t.Bad
 		case !b.LastRun.IsZero():
 			more = "last run " + widget.Age(c.Now.Sub(b.LastRun)) + " ago"
 		case b.Runbook != nil:
 			more = "never run"
 		}
 		if notices > 0 && errs == 0 && (b.Runbook == nil || !b.Rehearsed.IsZero() || notices != 1) {
-			more, moreStyle = more+", "+kit.Count(notices, "notice"), t.Watch
+			more, moreStyle = more+", "+sources.Counted(notices, "notice"), t.Watch
 		}
 	}
 	const wordW = 20

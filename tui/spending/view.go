@@ -279,7 +279,7 @@ func (p *Pane) items(c pane.Context) []item {
 		out = append(out, item{
 			key: "unpriced " + u.Model, section: unpricedTitle, copied: u.Model, what: "the model", open: requestsWith(c, r, "model_served", u.Model),
 			detail: fmt.Sprintf("%s: %d requests used %s and tell no cost; no sum counts them as free", name, u.Requests, sources.Tokens.Format(u.Tokens)),
-			cells:  []kit.Cell{{Text: name, Style: t.Watch}, {Text: kit.Count(u.Requests, "request"), Style: t.Plain}, {Text: sources.Tokens.Format(u.Tokens), Style: t.Plain}},
+			cells:  []kit.Cell{{Text: name, Style: t.Watch}, {Text: sources.Counted(u.Requests, "request"), Style: t.Plain}, {Text: sources.Tokens.Format(u.Tokens), Style: t.Plain}},
 		})
 	}
 	return out
@@ -386,12 +386,12 @@ func (p *Pane) spender(c pane.Context, r *spend.Report, s *spend.Spender) item {
 	return item{
 		key: spenderKey(s), section: spendersTitle, copied: s.Value, what: s.Attribute, open: requestsWith(c, r, s.Attribute, s.Value),
 		detail: fmt.Sprintf("%s %s: %s by %s, %s of what was spent; %s", strings.ReplaceAll(s.Attribute, "_", " "), word(s.Value), usd,
-			kit.Count(s.Requests, "request"), share, usual),
+			sources.Counted(s.Requests, "request"), share, usual),
 		cells: []kit.Cell{
 			{Text: word(s.Value), Style: t.Plain},
 			{Text: usd, Style: t.Bright},
 			{Text: share, Style: t.Plain},
-			{Text: kit.Thousands(s.Requests), Style: t.Plain},
+			{Text: sources.Thousands(s.Requests), Style: t.Plain},
 			{Text: p.usd(c, before, ""), Style: t.Dim},
 			{Text: ratio, Style: style},
 		},

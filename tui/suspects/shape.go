@@ -99,7 +99,7 @@ func (p *Pane) shapeLines(c pane.Context) []string {
 	if end := kit.Minute(c, p.x.To); heat > len(end)+8 {
 		axis += strings.Repeat(" ", max(1, label+1+heat-ansi.StringWidth(axis)-ansi.StringWidth(end))) + end
 	}
-	lines = append(lines, t.Dim.Render(axis+"  share of "+kit.Count(s.N, "request")))
+	lines = append(lines, t.Dim.Render(axis+"  share of "+sources.Counted(s.N, "request")))
 	return lines
 }
 
@@ -136,7 +136,7 @@ func (p *Pane) humps(c pane.Context, s *suspect.Shape) []string {
 	sec := func(v float64) string { return kit.Seconds(sources.N(v), t.Options.ASCII) }
 	switch {
 	case len(s.Humps) == 0:
-		return []string{" " + t.Dim.Render(fmt.Sprintf("%s known: too few to tell a shape.", kit.Count(s.N, "request"))), ""}
+		return []string{" " + t.Dim.Render(fmt.Sprintf("%s known: too few to tell a shape.", sources.Counted(s.N, "request"))), ""}
 	case !s.Two():
 		return []string{" " + t.Plain.Render("One hump around "+sec(s.Humps[0].Median)+"."), ""}
 	}

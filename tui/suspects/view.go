@@ -8,6 +8,7 @@ import (
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"rollcall/sources"
 	"rollcall/sources/signal/suspect"
 	"rollcall/tui/kit"
 	"rollcall/tui/pane"
@@ -127,13 +128,13 @@ func (p *Pane) compared(c pane.Context) []kit.Piece {
 		return []kit.Piece{{Text: kit.Minute(c, x.From) + " to " + kit.Minute(c, x.To), Style: t.Dim}}
 	}
 	out := []kit.Piece{
-		{Text: fmt.Sprintf("%s %s, %s %s", kit.Thousands(x.Bad), x.Words[0], kit.Thousands(x.Good), x.Words[1]), Style: t.Plain},
+		{Text: fmt.Sprintf("%s %s, %s %s", sources.Thousands(x.Bad), x.Words[0], sources.Thousands(x.Good), x.Words[1]), Style: t.Plain},
 		{Text: kit.Minute(c, x.From) + " to " + kit.Minute(c, x.To), Style: t.Dim},
 	}
 	if cut := x.Cut(); cut != "" {
 		out = append(out, kit.Piece{Text: cut, Style: t.Dim})
 	}
-	return append(out, kit.Piece{Text: kit.Count(x.Tested, "comparison"), Style: t.Dim})
+	return append(out, kit.Piece{Text: sources.Counted(x.Tested, "comparison"), Style: t.Dim})
 }
 
 func (p *Pane) columns(c pane.Context, rows []*suspect.Suspect) ([]kit.Column, []func(*suspect.Suspect) kit.Cell) {
@@ -235,5 +236,5 @@ func odds(v float64) string {
 	case v > 99_999:
 		return ">99,999"
 	}
-	return kit.Thousands(int(math.Round(v)))
+	return sources.Thousands(int(math.Round(v)))
 }

@@ -193,7 +193,7 @@ func (a *App) fromStore(ctx context.Context, id string) found {
 	default:
 		f.view, f.spans = v, v.Spans
 		f.answer.Found = true
-		f.answer.Note = joinFacts(fmt.Sprintf("%s in %s", count(len(v.Spans), "span"), took(a.clock.Wall().Sub(began))), facts)
+		f.answer.Note = joinFacts(fmt.Sprintf("%s in %s", sources.Counted(len(v.Spans), "span"), took(a.clock.Wall().Sub(began))), facts)
 		f.whole = facts.Partial == "" && !slices.Contains(v.Request.Flags, sources.FlagNoRoot)
 	}
 	return f
@@ -233,7 +233,7 @@ func (a *App) fromBackend(ctx context.Context, b backend, s config.Service, id s
 		f.answer.Note = none
 	default:
 		f.answer.Found = true
-		f.answer.Note = joinFacts(fmt.Sprintf("%s in %s", count(len(f.spans), "span"), took(a.clock.Wall().Sub(began))), facts)
+		f.answer.Note = joinFacts(fmt.Sprintf("%s in %s", sources.Counted(len(f.spans), "span"), took(a.clock.Wall().Sub(began))), facts)
 		f.whole = facts.Partial == "" && slices.ContainsFunc(f.spans, func(s sources.Span) bool { return s.Parent.IsZero() })
 	}
 	return f

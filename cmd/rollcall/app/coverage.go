@@ -43,7 +43,7 @@ func (a *App) checkCoverage(ctx context.Context, service string) []Finding {
 	var out []Finding
 	switch {
 	case c.WithModel == 0:
-		out = append(out, Finding{"traces", "model", sources.Watch, fmt.Sprintf("none of %s says which model served it", count(c.Requests, "request")), "set gen_ai.response.model on the spans of model calls, or name the attribute in mapping.model_served"})
+		out = append(out, Finding{"traces", "model", sources.Watch, fmt.Sprintf("none of %s says which model served it", sources.Counted(c.Requests, "request")), "set gen_ai.response.model on the spans of model calls, or name the attribute in mapping.model_served"})
 	case c.Unpinned > 0:
 		out = append(out, Finding{"traces", "model", sources.Watch, "unpinned " + share(c.Unpinned, c.Requests), "ask the provider for a dated snapshot instead of an alias, so that what answered can be told"})
 	default:

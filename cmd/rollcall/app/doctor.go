@@ -148,11 +148,11 @@ func (a *App) checkLoki(ctx context.Context, service string) []Finding {
 	with, field := loki.Identified(list.Lines)
 	switch total := len(list.Lines); {
 	case with == 0:
-		return append(out, Finding{"loki", "request ID", sources.Watch, fmt.Sprintf("none of the newest %s carries request_id or trace_id", count(total, "line")), "write them into every line as JSON fields, so that a request finds its lines"})
+		return append(out, Finding{"loki", "request ID", sources.Watch, fmt.Sprintf("none of the newest %s carries request_id or trace_id", sources.Counted(total, "line")), "write them into every line as JSON fields, so that a request finds its lines"})
 	case 2*with < total:
-		return append(out, Finding{"loki", "request ID", sources.Watch, fmt.Sprintf("only %d of the newest %s carry one, in %s", with, count(total, "line"), field), "write it into every line, or narrow services." + service + ".logs to those that have it"})
+		return append(out, Finding{"loki", "request ID", sources.Watch, fmt.Sprintf("only %d of the newest %s carry one, in %s", with, sources.Counted(total, "line"), field), "write it into every line, or narrow services." + service + ".logs to those that have it"})
 	default:
-		return append(out, ok("loki", "request ID", fmt.Sprintf("in %d of the newest %s, as %s", with, count(total, "line"), field)))
+		return append(out, ok("loki", "request ID", fmt.Sprintf("in %d of the newest %s, as %s", with, sources.Counted(total, "line"), field)))
 	}
 }
 
@@ -161,9 +161,9 @@ func (a *App) logRate(ctx context.Context, selector string, now time.Time, seen 
 	series, _, err := a.loki.Instant(ctx, "sum(count_over_time("+selector+" [5m]))", now)
 	switch {
 	case err != nil || len(series) == 0 && !strings.HasPrefix(strings.TrimSpace(selector), "{"):
-		return fmt.Sprintf("at least %s of the last hour", count(seen, "line"))
+		return fmt.Sprintf("at least %s of the last hour", sources.Counted(seen, "line"))
 	case len(series) == 0 || len(series[0].Points) == 0:
-		return fmt.Sprintf("%s of the last hour, none of the last 5 minutes", count(seen, "line"))
+		return fmt.Sprintf("%s of the last hour, none of the last 5 minutes", sources.Counted(seen, "line"))
 	}
 	return fmt.Sprintf("%.3g lines a minute", series[0].Points[0].V/5)
 }

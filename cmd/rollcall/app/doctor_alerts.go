@@ -40,10 +40,10 @@ func (a *App) checkRules(ctx context.Context, _ string) []Finding {
 		}
 	}
 	if n := len(failing); n > 0 {
-		what := fmt.Sprintf("%d of %s fail, such as %s: %s", n, count(facts.Total, "rule"), strings.Join(failing[:min(n, 3)], ", "), reason)
+		what := fmt.Sprintf("%d of %s fail, such as %s: %s", n, sources.Counted(facts.Total, "rule"), strings.Join(failing[:min(n, 3)], ", "), reason)
 		return []Finding{{"prometheus", "rules", sources.Watch, line(what), "mend them; an alert whose rule fails never fires"}}
 	}
-	return []Finding{ok("prometheus", "rules", fmt.Sprintf("%s, none fails; %s firing", count(facts.Total, "rule"), count(firing, "alert")))}
+	return []Finding{ok("prometheus", "rules", fmt.Sprintf("%s, none fails; %s firing", sources.Counted(facts.Total, "rule"), sources.Counted(firing, "alert")))}
 }
 
 func (a *App) checkAlertmanager(ctx context.Context, _ string) []Finding {
@@ -65,7 +65,7 @@ func (a *App) checkAlertmanager(ctx context.Context, _ string) []Finding {
 			silent++
 		}
 	}
-	out = append(out, ok("alertmanager", "alerts", fmt.Sprintf("%s, nobody is told of %d", count(len(alerts), "alert"), silent)))
+	out = append(out, ok("alertmanager", "alerts", fmt.Sprintf("%s, nobody is told of %d", sources.Counted(len(alerts), "alert"), silent)))
 	if _, _, err := a.alerts.Silences(ctx); err != nil {
 		out = append(out, Finding{"alertmanager", "silences", sources.Bad, line(err.Error()), "look at its own log, and whether this user may read them"})
 	}

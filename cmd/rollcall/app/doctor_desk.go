@@ -73,7 +73,7 @@ func verified(ctx context.Context, j *journal.Journal, config string) Finding {
 		what, remedy := remedied(err, "see docs/journal.md")
 		return Finding{"journal", "hashes", sources.Bad, what, remedy}
 	case !r.OK:
-		return Finding{"journal", "hashes", sources.Bad, fmt.Sprintf("%s (%s)", r.Faults[0].Detail, count(int(r.Found), "fault")), whole + " says all of it; restore a backup beside it and compare, do not delete it"}
+		return Finding{"journal", "hashes", sources.Bad, fmt.Sprintf("%s (%s)", r.Faults[0].Detail, sources.Counted(int(r.Found), "fault")), whole + " says all of it; restore a backup beside it and compare, do not delete it"}
 	}
 	return ok("journal", "hashes", fmt.Sprintf("all %d entries are as recorded", r.Entries))
 }
@@ -126,7 +126,7 @@ func (a *App) checkRunbooks(ctx context.Context, service string) []Finding {
 			fresh++
 		}
 	}
-	out = append([]Finding{ok("runbooks", "list", fmt.Sprintf("%s can be run", count(good, "runbook")))}, out...)
+	out = append([]Finding{ok("runbooks", "list", fmt.Sprintf("%s can be run", sources.Counted(good, "runbook")))}, out...)
 	if good > 0 && fresh == 0 {
 		out = append(out, Finding{"runbooks", "rehearsals", sources.Watch, "none was rehearsed as it stands", "rollcall runbook rehearse ID, or practise in rollcall drill; a runbook never rehearsed is not trusted"})
 	} else if good > 0 {
@@ -209,7 +209,7 @@ func (a *App) readPins(ctx context.Context, service string, rehearsal bool) []Fi
 			what, remedy := remedied(err, "correct "+at+".features")
 			return append(out, Finding{"pins", where + "features", failed(err), what, remedy})
 		}
-		out = append(out, ok("pins", where+"features", count(len(list), "feature")))
+		out = append(out, ok("pins", where+"features", sources.Counted(len(list), "feature")))
 	}
 	return out
 }

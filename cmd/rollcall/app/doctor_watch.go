@@ -35,7 +35,7 @@ func (a *App) checkAlerts(ctx context.Context, service string) []Finding {
 			names = append(names, string(x.Advice)+" "+x.Name())
 		}
 	}
-	detail := fmt.Sprintf("%s in the %.1f of 28 days that the journal has, %d led to an action", count(r.Firings, "firing"), r.Days, r.Actioned)
+	detail := fmt.Sprintf("%s in the %.1f of 28 days that the journal has, %d led to an action", sources.Counted(r.Firings, "firing"), r.Days, r.Actioned)
 	if len(names) > 0 {
 		return append(out, Finding{"alerts", "fatigue", sources.Watch, line(strings.Join(names, ", ") + ": they fire weekly, and nothing comes of it"), "rollcall alerts fatigue says why, and which threshold would do"})
 	}

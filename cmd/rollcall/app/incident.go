@@ -178,8 +178,11 @@ func (a *App) OpenIncident(ctx context.Context, d journal.IncidentDraft) (journa
 	return inc, err
 }
 
-// firstAlert is when the journal first saw one of the draft's signals bad, of
-// those that still are; now when it saw none.
+// earlyAlert is how long before a trouble began, as far as that is known, its alert may have fired.
+const earlyAlert = 10 * time.Minute
+
+// firstAlert is when the journal first saw one of the draft's signals bad, of those that
+// still are; now when it saw none. What fired long before the trouble began was another one.
 func (a *App) firstAlert(ctx context.Context, d *journal.IncidentDraft, now time.Time) time.Time {
 	seen := newSeen()
 	entries, err := a.Entries(ctx, journal.Filter{
@@ -192,7 +195,11 @@ func (a *App) firstAlert(ctx context.Context, d *journal.IncidentDraft, now time
 	seen.take(entries)
 	at := now
 	for _, id := range d.Signals {
-		if f, ok := seen.firing[id]; ok && f.Before(at) {
+		f, ok := seen.firing[id]
+		if early := d.Began.Sub(f); ok && early > 0 && !d.Began.IsZero() {
+			f, ok = d.Began, early <= earlyAlert
+		}
+		if ok && f.Before(at) {
 			at = f
 		}
 	}

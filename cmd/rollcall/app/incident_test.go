@@ -179,6 +179,16 @@ func TestDetectionIsTheFirstAlertThatStillFires(t *testing.T) {
 	if err != nil || !inc.Detected.Equal(at) {
 		t.Errorf("detected at %s, want %s, %v", inc.Detected, at, err)
 	}
+	// What has fired for long is not how this one was detected.
+	other := draft()
+	other.Began = at.Add(15 * time.Minute)
+	if inc, err = a.OpenIncident(t.Context(), other); err != nil || inc.Detected.Before(other.Began) {
+		t.Errorf("detected at %s, before it began at %s, %v", inc.Detected, other.Began, err)
+	}
+	other.Began = at.Add(time.Minute) // as far as is known
+	if inc, err = a.OpenIncident(t.Context(), other); err != nil || !inc.Detected.Equal(other.Began) {
+		t.Errorf("detected at %s, want %s, %v", inc.Detected, other.Began, err)
+	}
 	future := draft()
 	future.Began = a.clock.Now().Add(time.Hour)
 	if _, err := a.OpenIncident(t.Context(), future); err == nil || !strings.Contains(err.Error(), "is in the future") {

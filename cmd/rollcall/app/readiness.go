@@ -195,7 +195,7 @@ func (a *App) lookAtRunbooks(ctx context.Context, service string, e *readiness.E
 			b.Problem = "it cannot be read"
 		}
 		if rb := l.Runbook; rb != nil {
-			b.ID, b.Title, b.Component, b.Every, b.Hash = rb.ID, line(rb.Title), rb.Component, rb.RehearseEvery, rb.Hash
+			b.ID, b.Title, b.Component, b.Every, b.Hash = rb.ID, line(rb.Title), rb.RollsBack(), rb.RehearseEvery, rb.Hash
 			last := done[rb.ID]
 			b.Rehearsed = readiness.Done{At: last.Rehearsal.At, What: last.Rehearsal.Run, Same: last.Rehearsal.Hash == rb.Hash}
 			b.Run = readiness.Done{At: last.Live.At, What: last.Live.Run, Same: last.Live.Hash == rb.Hash}

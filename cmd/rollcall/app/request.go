@@ -194,7 +194,7 @@ func (a *App) linesOf(ctx context.Context, selector string, ids []string, since,
 		answer.Note = "no line carries its ID"
 	default:
 		answer.Found = true
-		answer.Note = joinFacts(fmt.Sprintf("%s in %s", count(len(list.Lines), "line"), took(a.clock.Wall().Sub(began))), list.Facts)
+		answer.Note = joinFacts(fmt.Sprintf("%s in %s", sources.Counted(len(list.Lines), "line"), took(a.clock.Wall().Sub(began))), list.Facts)
 	}
 	return list, answer
 }
@@ -222,7 +222,7 @@ func (a *App) alike(ctx context.Context, r *sources.Request) ([]sources.Request,
 	case len(list.Rows) == 0:
 		return nil, sources.Answer{Source: "alike", Note: "no other request failed the same way"}
 	}
-	note := count(len(list.Rows), "request")
+	note := sources.Counted(len(list.Rows), "request")
 	if f := list.Facts; f.Total > f.Shown {
 		note = fmt.Sprintf("%d of %d requests", f.Shown, f.Total)
 	}
@@ -237,13 +237,6 @@ func took(d time.Duration) string {
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	}
 	return fmt.Sprintf("%.1f s", d.Seconds())
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
 }
 
 func joinFacts(note string, f sources.Facts) string {

@@ -305,10 +305,10 @@ func joined(words []string, sep string) string {
 
 // answerWords says how one source answered.
 func answerWords(s *alerts.Answer, dot string) string {
-	out := s.Source + ": " + count(s.Alerts, "alert")
+	out := s.Source + ": " + sources.Counted(s.Alerts, "alert")
 	switch {
 	case s.Failed && s.AgeS.OK:
-		out = fmt.Sprintf("%s: no answer now, %s of %s ago", s.Source, count(s.Alerts, "alert"), widget.Span(time.Duration(s.AgeS.V)*time.Second))
+		out = fmt.Sprintf("%s: no answer now, %s of %s ago", s.Source, sources.Counted(s.Alerts, "alert"), widget.Span(time.Duration(s.AgeS.V)*time.Second))
 	case s.Failed:
 		out = s.Source + ": no answer"
 	}
@@ -325,7 +325,7 @@ func (t *printer) fatigue(r *fatigue.Report) {
 		t.line("No alert of %s fired.", clean(r.Service))
 		return
 	}
-	t.line("%s, %d led to an action; %s pages in a shift of 12 hours, %d in the worst; %s over %d", count(r.Firings, "firing"), r.Actioned, t.number(r.PerShift, "%.2f"), r.Worst, count(r.Over, "shift"), fatigue.ShiftLimit)
+	t.line("%s, %d led to an action; %s pages in a shift of 12 hours, %d in the worst; %s over %d", sources.Counted(r.Firings, "firing"), r.Actioned, t.number(r.PerShift, "%.2f"), r.Worst, sources.Counted(r.Over, "shift"), fatigue.ShiftLimit)
 	tb := table{head: []string{"rule", "firings", "a week", "fired", "led to action", "flaps", "wavers", "taken up", "advice"}, right: []bool{false, true, true, true, true, true, true, true, false}}
 	for i := range r.Rules {
 		x := &r.Rules[i]

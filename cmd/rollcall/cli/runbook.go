@@ -253,15 +253,8 @@ func (p *Program) lintText(o *options, cfg *config.File, problems []runbooks.Pro
 		}
 		t.line("%s", t.words(clean(problem.String())))
 	}
-	t.line("%s checked: %s, %s", count(files, "runbook"), count(wrong, "error"), count(len(problems)-wrong, "notice"))
+	t.line("%s checked: %s, %s", sources.Counted(files, "runbook"), sources.Counted(wrong, "error"), sources.Counted(len(problems)-wrong, "notice"))
 	return t.err
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func lintTargets(args []string, cfg *config.File, k runbooks.Known) ([]runbooks.Listing, error) {

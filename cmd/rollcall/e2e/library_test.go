@@ -52,7 +52,7 @@ func TestShippedRunbooksCureWhatTheyAreFor(t *testing.T) {
 			notes: map[string]string{"erased": "nothing yet: data protection decides", "notified": "data protection at once; the customers tomorrow"},
 		},
 		{
-			name: "a prompt that defeats the caches is taken back", scenario: "cache-collapse", runbook: "cache-collapse",
+			name: "a prompt that defeats the caches is taken back", scenario: "cache-collapse", runbook: "cache-collapse", offered: true,
 			wants: map[string]string{"BAD": "v15", "GOOD": "v13"}, pin: [2]string{"prompt", "v13"},
 		},
 		{

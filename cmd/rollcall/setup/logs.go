@@ -61,7 +61,7 @@ func (a *asking) logs(ctx context.Context) {
 		a.warn("loki has no stream of the last hour; send it the lines of the service, with a request ID in each")
 		return
 	}
-	src.Detail = fmt.Sprintf("answers, %s in the last hour", count(len(names), "label"))
+	src.Detail = fmt.Sprintf("answers, %s in the last hour", sources.Counted(len(names), "label"))
 	if skew := c.Health().Skew; skew.Abs() > sources.MaxSkew {
 		a.warn("loki: its clock differs from this machine's by %s; check NTP on both", skew.Round(sources.MaxSkew))
 	}
@@ -101,13 +101,13 @@ func (a *asking) logsOf(ctx context.Context, c *loki.Client, s *Service, names [
 	case best.lines == 0:
 		a.warn("no line of %s was found in the last hour; set services.%s.logs, rollcall logs '{job=~\".+\"}' shows what is there", s.Name, s.Name)
 	case best.carry == 0:
-		a.warn("none of the newest %s of %s carries request_id or trace_id; write them into every line, so that a request finds its lines", count(best.lines, "line"), s.Name)
+		a.warn("none of the newest %s of %s carries request_id or trace_id; write them into every line, so that a request finds its lines", sources.Counted(best.lines, "line"), s.Name)
 	}
 	if best.lines > 0 {
 		s.Logs = best.selector
-		s.Lines = fmt.Sprintf("no request ID in the newest %s", count(best.lines, "line"))
+		s.Lines = fmt.Sprintf("no request ID in the newest %s", sources.Counted(best.lines, "line"))
 		if best.carry > 0 {
-			s.Lines = fmt.Sprintf("%s in %d of the newest %s", best.field, best.carry, count(best.lines, "line"))
+			s.Lines = fmt.Sprintf("%s in %d of the newest %s", best.field, best.carry, sources.Counted(best.lines, "line"))
 		}
 	}
 }

@@ -107,7 +107,7 @@ func within(scope string) string {
 func spoken(list []signal.Exposed) []string {
 	out := make([]string, len(list))
 	for i, r := range list {
-		out[i] = fmt.Sprintf("%s (%s)", r.Profile, count(len(r.Signals), "signal"))
+		out[i] = fmt.Sprintf("%s (%s)", r.Profile, sources.Counted(len(r.Signals), "signal"))
 	}
 	return out
 }
@@ -155,7 +155,7 @@ func (a *asking) groups(ctx context.Context, c *prom.Client, recognised []signal
 		}
 	}
 	if odd > 0 {
-		a.warn("%s left out: the label values hold characters that I do not write into a file", count(odd, "place")+" with known metrics")
+		a.warn("%s left out: the label values hold characters that I do not write into a file", sources.Counted(odd, "place")+" with known metrics")
 	}
 	list := slices.Collect(maps.Values(byScope))
 	slices.SortFunc(list, func(x, y *group) int {
@@ -303,7 +303,7 @@ func (a *asking) traces() {
 			a.guess("the spans of %s are those of service.name %s, the only one that is traced", s.Name, names[0])
 			return
 		}
-		a.warn("none of the %s that are traced is called like %s; set services.%s.trace_service to one of %s", count(len(names), "service"), s.Name, s.Name, strings.Join(names[:min(8, len(names))], ", "))
+		a.warn("none of the %s that are traced is called like %s; set services.%s.trace_service to one of %s", sources.Counted(len(names), "service"), s.Name, s.Name, strings.Join(names[:min(8, len(names))], ", "))
 	}
 }
 
@@ -322,11 +322,4 @@ func (s *Service) terms() []string {
 		}
 	}
 	return uniq
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

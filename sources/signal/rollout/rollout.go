@@ -208,11 +208,11 @@ func (c *Comparison) decide(sure func(*Outcome) bool) {
 		case len(open) > 0:
 			c.Why = "too little to tell about " + names(open) + needed(c.Needs)
 		default:
-			c.Why = "nothing is worse so far; " + plural(c.Minutes, "minute") + " watched of the " + plural(int(LeastTime/time.Minute), "minute") + " that it takes"
+			c.Why = "nothing is worse so far; " + sources.Counted(c.Minutes, "minute") + " watched of the " + sources.Counted(int(LeastTime/time.Minute), "minute") + " that it takes"
 		}
 	default:
 		c.Verdict = Promote
-		c.Why = names(c.named(NoWorse)) + " no worse than " + c.Control.Name + " in " + plural(c.Minutes, "minute") + " and " + count(c.Candidate.Requests) + " requests"
+		c.Why = names(c.named(NoWorse)) + " no worse than " + c.Control.Name + " in " + sources.Counted(c.Minutes, "minute") + " and " + count(c.Candidate.Requests) + " requests"
 		if open := c.named(TooLittle); len(open) > 0 {
 			c.Why += "; too little to tell about " + names(open)
 		}

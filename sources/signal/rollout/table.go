@@ -84,7 +84,7 @@ func FromTable(t *sources.RequestTable, from, to time.Time) (pairs []Input, doub
 		pairs = append(pairs, in)
 	}
 	if left > 0 {
-		doubts = append(doubts, fmt.Sprintf("%s with less traffic not compared", plural(left, "more version")))
+		doubts = append(doubts, fmt.Sprintf("%s with less traffic not compared", sources.Counted(left, "more version")))
 	}
 	return pairs, doubts
 }

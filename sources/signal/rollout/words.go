@@ -103,14 +103,8 @@ func percent(v float64) string {
 	return strconv.FormatFloat(100*v, 'f', 0, 64) + "%"
 }
 
-// count is a whole number with thousands kept apart.
-func count(v float64) string {
-	s := strconv.FormatFloat(math.Round(v), 'f', 0, 64)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
+// count is a number of events, which of extrapolated rates need not be whole.
+func count(v float64) string { return sources.Thousands(int(math.Round(v))) }
 
 // names lists outcomes, the first few of them.
 func names(list []*Outcome) string {
@@ -141,13 +135,6 @@ func needed(n int) string {
 	return ""
 }
 
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
-}
-
 // Facts say what was compared, a line each: how the traffic is shared, for how long, from where.
 func (c *Comparison) Facts() []string {
 	sides := []string{}
@@ -165,7 +152,7 @@ func (c *Comparison) Facts() []string {
 			from += ", not all of them"
 		}
 	}
-	out := []string{fmt.Sprintf("%s; %s with both, from %s", strings.Join(sides, "; "), plural(c.Minutes, "minute"), from)}
+	out := []string{fmt.Sprintf("%s; %s with both, from %s", strings.Join(sides, "; "), sources.Counted(c.Minutes, "minute"), from)}
 	switch {
 	case c.Live != "":
 		out = append(out, c.Live+" is live")
