@@ -72,7 +72,7 @@ func (f *fold) choices() []Choice {
 	case AskGo:
 		out = append(out, c(Go, "%s", f.does(s)), skip)
 	case AskConfirm:
-		out = append(out, c(Go, "Yes: %s. Next: %s.", trimStop(s.Sentence), f.after(i)), skip)
+		out = append(out, c(Go, "Yes: %s. Next: %s.", trimStop(f.resolve(s.Sentence)), f.after(i)), skip)
 	case AskNote:
 		out = append(out, c(Go, "Write your answer into the journal. Next: %s.", f.after(i)), skip)
 	case AskApprove:
@@ -146,12 +146,12 @@ func (f *fold) undoing() string {
 	return upper(text) + ". Each write asks first."
 }
 
-var pinSet = regexp.MustCompile(`^rollcall pin set (\S+) "?([^"\s]+)"? --if-current "?([^"\s]+)"?$`)
+var moveOf = regexp.MustCompile(`^rollcall (?:pin|setting) set "?([^"\s]+)"? "?([^"\s]+)"? --if-current "?([^"\s]+)"?$`)
 
 // does says what a command will do, with the values of its variables.
 func (f *fold) does(s *Step) string {
 	script := strings.TrimSpace(f.resolve(s.Script))
-	if m := pinSet.FindStringSubmatch(script); m != nil {
+	if m := moveOf.FindStringSubmatch(script); m != nil {
 		return fmt.Sprintf("Move %s from %s to %s: %s", m[1], m[3], m[2], script)
 	}
 	return trimStop(f.resolve(s.Sentence)) + ": " + oneLine(script)

@@ -9,6 +9,20 @@ import (
 	"rollcall/store/journal"
 )
 
+// A question says what would happen with the values that it would happen with.
+func TestAQuestionNamesWhatWouldBeSet(t *testing.T) {
+	for script, want := range map[string]string{
+		`rollcall setting set canary 0 --if-current "$SHARE"`:              `Move canary from 0.1 to 0: rollcall setting set canary 0 --if-current "0.1"`,
+		`rollcall setting set "budget_$SCOPE" "$TO" --if-current "$LIMIT"`: `Move budget_day from 9800 to 12000: rollcall setting set "budget_day" "12000" --if-current "9800"`,
+		`rollcall pin set prompt "$TO" --if-current "$LIMIT"`:              `Move prompt from 9800 to 12000: rollcall pin set prompt "12000" --if-current "9800"`,
+	} {
+		f := &fold{st: State{Vars: []Value{{Name: "SHARE", Value: "0.1"}, {Name: "SCOPE", Value: "day"}, {Name: "TO", Value: "12000"}, {Name: "LIMIT", Value: "9800"}}}}
+		if got := f.does(&Step{Step: runbooks.Step{Script: script}}); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
 // Every check after a write waits for the same thing: that values no longer hold
 // what was before it. Whoever waited for that once does not wait again.
 func TestTheDelayOfAChecksFirstSampleCountsFromTheLastWrite(t *testing.T) {
