@@ -11,7 +11,6 @@ import (
 
 // control is one shipped runbook that moves a setting, in the drill to one of its ends.
 type control struct {
-	name     string
 	scenario string
 	speed    string
 	prepare  func(t *testing.T, d *drill) // before anything else

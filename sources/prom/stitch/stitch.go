@@ -182,7 +182,8 @@ func join(old, recent []sources.Series, seam time.Time) []sources.Series {
 			}
 			joined[i] = true // a server may give the same labels twice
 		}
-		out[i].Points = append(points, fresh...)
+		points = append(points, fresh...)
+		out[i].Points = points
 	}
 	return slices.DeleteFunc(out, func(s sources.Series) bool { return len(s.Points) == 0 })
 }
