@@ -30,7 +30,7 @@ func inert(v any) string {
 	}
 	raw := strings.TrimSuffix(b.String(), "\n")
 	var out strings.Builder
-	out.Grow(len(raw) + 64)
+	out.Grow(len(raw) + len(raw)/4 + 64)
 	quoted := false
 	for i := 0; i < len(raw); {
 		r, n := utf8.DecodeRuneInString(raw[i:])
@@ -231,6 +231,7 @@ func yamlSafe(v any) ([]byte, error) {
 		return nil, err
 	}
 	var out strings.Builder
+	out.Grow(b.Len())
 	for _, r := range b.String() {
 		if r >= utf8.RuneSelf && !unicode.IsPrint(r) || r == 0x7f {
 			escape(&out, r)
