@@ -22,7 +22,9 @@ type Journal interface {
 type Options struct {
 	Formats  []Format // promptfoo when empty
 	Requests []string // request or trace IDs; all that were captured when empty
-	// Expect is what a right answer has, in a person's words: see ParseExpect.
+	// Expect is what a right answer has, as a person says it: "json", "answer" (there is one), "no-refusal",
+	// "no-leak", "not:TEXT", "regex:P", "not-regex:P", or a text that it contains; "text:T" is T whatever it
+	// looks like. "REQUEST=..." says it of one captured request.
 	Expect []string
 	Rubric string  // for a model to judge by, besides what is proven
 	Shape  []byte  // JSON schema of a right answer
@@ -49,10 +51,12 @@ func Build(ctx context.Context, j Journal, id string, o Options, clean func(stri
 	if len(b.x.Formats) == 0 {
 		b.x.Formats = []Format{Promptfoo}
 	}
-	if b.o, err = o.parsed(); err != nil {
+	if err := b.read(ctx, j); err != nil {
 		return nil, err
 	}
-	if err := b.read(ctx, j); err != nil {
+	if b.o, err = o.parsed(func(id string) bool {
+		return slices.ContainsFunc(b.captures, func(c capture) bool { return c.named(id) })
+	}); err != nil {
 		return nil, err
 	}
 	if err := b.choose(o.Requests); err != nil {

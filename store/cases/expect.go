@@ -28,10 +28,11 @@ type wish struct {
 	e       Expectation
 }
 
-func (o Options) parsed() (options, error) {
+// parsed understands the options; known tells which requests were captured.
+func (o Options) parsed(known func(id string) bool) (options, error) {
 	out := options{maxS: o.MaxS, maxUSD: o.MaxUSD, rubric: strings.TrimSpace(o.Rubric)}
 	for _, s := range o.Expect {
-		w, err := parseWish(s)
+		w, err := parseWish(s, known)
 		if err != nil {
 			return out, err
 		}
@@ -52,16 +53,11 @@ func (o Options) parsed() (options, error) {
 	return out, nil
 }
 
-// A request's ID before the equals sign: what IDs are made of, and no prose.
-var ofRequest = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9_.:#-]{3,199})=(.*)$`)
-
-// parseWish reads what a right answer has: "json", "answer" (there is one), "no-refusal",
-// "no-leak", "not:TEXT", "regex:P", "not-regex:P", or a text that it contains.
-// "REQUEST=..." says it of one request. "text:T" is T whatever it looks like.
-func parseWish(s string) (wish, error) {
+// parseWish reads one of Options.Expect.
+func parseWish(s string, known func(id string) bool) (wish, error) {
 	var w wish
-	if m := ofRequest.FindStringSubmatch(s); m != nil && strings.ContainsAny(m[1], "0123456789") {
-		w.request, s = m[1], m[2]
+	if id, rest, ok := strings.Cut(s, "="); ok && known(strings.TrimSpace(id)) {
+		w.request, s = strings.TrimSpace(id), rest
 	}
 	kind, rest, _ := strings.Cut(s, ":")
 	e := Expectation{From: Person}

@@ -63,7 +63,7 @@ var (
 )
 
 func TestNothingInCapturedTextIsExecutedFetchedOrBreaksTheFiles(t *testing.T) {
-	x := hostileBook(t).must(Options{Formats: Formats()})
+	x := hostileBook(t).must(Options{Formats: Formats(), Expect: []string{"{{ nope }}", "file://x", "not:{% nope %}", "total=2", "text:json"}})
 	if len(x.Cases) != len(hostile) {
 		t.Fatalf("%d cases of %d; left out: %.2000v", len(x.Cases), len(hostile), x.LeftOut)
 	}

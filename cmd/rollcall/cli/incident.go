@@ -435,12 +435,13 @@ func (p *Program) incidentClose(o *options) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if inc, err = d.book.CloseIncident(ctx, inc.ID, reason); err != nil {
+		closed, err := d.book.CloseIncident(ctx, inc.ID, reason)
+		if err != nil {
 			if errors.Is(err, journal.ErrRefused) && strings.TrimSpace(reason) == "" {
-				err = fmt.Errorf("%w: --reason TEXT", err)
+				err = fmt.Errorf("%w: --reason TEXT, or rollcall cases %s", err, inc.ID)
 			}
 			return err
 		}
-		return d.print(p, &inc)
+		return d.print(p, &closed)
 	})
 }
