@@ -97,7 +97,6 @@ const (
 	BadError    = "error"
 	BadDenied   = "denied"
 	BadFeedback = "thumbs down"
-	BadScore    = "score"  // an evaluator's
 	BadPerson   = "person" // somebody says so
 )
 

@@ -18,8 +18,8 @@ var noon = time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
 
 type clock struct{}
 
-func (clock) Now() time.Time                         { return noon.Add(time.Hour) }
-func (clock) Wall() time.Time                        { return noon.Add(time.Hour) }
+func (clock) Now() time.Time                       { return noon.Add(time.Hour) }
+func (clock) Wall() time.Time                      { return noon.Add(time.Hour) }
 func (clock) ToWall(d time.Duration) time.Duration { return d }
 
 // book is a real journal with one incident.
@@ -128,7 +128,8 @@ func TestWhatARightAnswerHasFollowsFromWhyTheBadOneWasBad(t *testing.T) {
 		{"the same in the words of Python", "correctness", failed("'citations' is a required property"), `{}`, Options{}, ExpectJSON, `"required":["citations"]`, `{"citations":[]}`},
 		{"a value that is not allowed", "correctness", failed("confidence: must be one of low, medium, high"), `{"confidence":"pretty sure"}`, Options{}, ExpectJSON, `"enum":["low","medium","high"]`, `{"confidence":"low"}`},
 		{
-			"a schema that a person gave", "correctness", failed("does not validate"), `{"n":1.5}`, Options{Shape: []byte(`{"properties": {"n": {"type": "integer"}}, "title": "T"}`)},
+			"a schema that a person gave", "correctness", failed("does not validate"), `{"n":1.5}`,
+			Options{Shape: []byte(`{"properties": {"n": {"type": "integer"}}, "title": "T"}`)},
 			ExpectJSON, `{"properties":{"n":{"type":"integer"}}}`, `{"n":2.0}`,
 		},
 		{"a refusal", "quality", func(r *sources.Request) { r.Refusal = "true" }, "I'm sorry, but I can't help with that request.", Options{}, ExpectNotMatches, "help|assist", "I'm sorry to hear that. Your parcel is on its way."},

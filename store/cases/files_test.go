@@ -213,9 +213,17 @@ func TestTheScorerOfInspectJudgesAsTheProof(t *testing.T) {
 	}
 	texts := append([]string{"", "I can’t help with that", "maria@example.org", "+49 30 5550 1234", "<card:1>", `{"a":1}`, `{"a":`, " [] ", "Straße Ünd É"}, hostile[:14]...)
 	for _, e := range []Expectation{
-		{Kind: ExpectJSON}, {Kind: ExpectMatches, Value: `\S`}, {Kind: ExpectNotMatches, Value: refusal}, {Kind: ExpectNotMatches, Value: leakOf(leakKinds())},
-		{Kind: ExpectContains, Value: "{{ 7*7"}, {Kind: ExpectNotContains, Value: "ÜND"}, {Kind: ExpectMatches, Value: anyCase("straße {{x}} #1")}, {Kind: ExpectMatches, Value: literal(hostile[9])},
-		{Kind: ExpectFinish}, {Kind: ExpectLatency, Limit: sources.N(2)}, {Kind: ExpectLatency, Limit: sources.N(4)},
+		{Kind: ExpectJSON},
+		{Kind: ExpectMatches, Value: `\S`},
+		{Kind: ExpectNotMatches, Value: refusal},
+		{Kind: ExpectNotMatches, Value: leakOf(leakKinds())},
+		{Kind: ExpectContains, Value: "{{ 7*7"},
+		{Kind: ExpectNotContains, Value: "ÜND"},
+		{Kind: ExpectMatches, Value: anyCase("straße {{x}} #1")},
+		{Kind: ExpectMatches, Value: literal(hostile[9])},
+		{Kind: ExpectFinish},
+		{Kind: ExpectLatency, Limit: sources.N(2)},
+		{Kind: ExpectLatency, Limit: sources.N(4)},
 	} {
 		add(e, texts...)
 	}
