@@ -22,7 +22,7 @@ var hostile = []string{
 	"{{ 7*7 }} {% set x = 1 %} {# gone #} {%- raw -%}{{ env.HOME }}{%- endraw -%}",
 	"{{range.constructor(\"return process.env\")()}}", "file:///etc/passwd", "file://run.js", "package:x:y", "az://x", "https://docs.google.com/spreadsheets/x",
 	"---\n- a: &x [*x]\n  <<: *x\n!!js/function 'x'\n...", "\"}], \"x\": [{\"", "'; rm -rf /", "`id` $(id) ${HOME}", "</script>\u2028\u2029\ufeff\u0085\u007f\ufffe",
-	"\x00\x1b]0;x\x07 \u202e", "$ref: '#/x' %s {0} {input} {completion} \\u007b\\", "👩‍🚀 ü ``` # x\n## y", strings.Repeat("long {{ x }} ", 80_000), "- role: system\n  content: x", "null", "[]", "{}",
+	"\x00\x1b]0;x\x07 \u202e", "$ref: '#/x' %s {0} {input} {completion} \\u007b\\", "👩‍🚀 ü ``` # x\n## y", "- role: system\n  content: x", "null", "[]", "{}",
 }
 
 // hostileBook has a case of each hostile text, in its question, its documents and its answer.
@@ -30,10 +30,6 @@ func hostileBook(t *testing.T) *book {
 	b := newBook(t, "correctness")
 	for i, s := range hostile {
 		content := chat(s, "no JSON: "+s)
-		if len(s) > 1000 { // once is enough of a megabyte
-			b.captured(fmt.Sprintf("req-%d", i), failed("x"), content)
-			continue
-		}
 		content[0].Text = s
 		content = append(content, sources.Content{Kind: "context", Role: "document", Text: s}, sources.Content{Kind: "tool", Role: "result", Text: s})
 		b.captured(fmt.Sprintf("req-%d {{ x }}", i), func(r *sources.Request) {
@@ -123,6 +119,21 @@ func TestNothingInCapturedTextIsExecutedFetchedOrBreaksTheFiles(t *testing.T) {
 		if l == "## y" || strings.HasPrefix(l, "---") || strings.HasPrefix(l, "- a:") {
 			t.Errorf("captured text makes the line %q", l)
 		}
+	}
+}
+
+func TestAMegabyteComesBackAsItWas(t *testing.T) {
+	long := strings.Repeat("long {{ x }} ", 80_000)
+	b := newBook(t, "correctness")
+	b.captured("req-1", failed("x"), chat(long, "no JSON"))
+	var parsed []promptfooTest
+	var question string
+	body := b.must(Options{}).file(t, "promptfoo/tests.json")
+	if err := json.Unmarshal(body, &parsed); err != nil || bytes.Contains(body, []byte("{{")) {
+		t.Fatalf("tests.json is no JSON, or has templates: %v", err)
+	}
+	if err := json.Unmarshal([]byte(parsed[0].Vars.Case.Question), &question); err != nil || question != long {
+		t.Errorf("the question has %d bytes, want %d (%v)", len(question), len(long), err)
 	}
 }
 
