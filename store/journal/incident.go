@@ -58,6 +58,17 @@ type CapturedData struct {
 	Request string `json:"request,omitempty"`
 }
 
+// CasesExported is the data of exported when regression cases left the journal. What
+// tells it from other exports.
+type CasesExported struct {
+	What     string   `json:"what"` // WhatCases
+	Format   string   `json:"format"`
+	Requests []string `json:"requests"` // those of which there is a case
+}
+
+// WhatCases is what an export of regression cases is called in its data.
+const WhatCases = "cases"
+
 // Categories lists the categories in the order shown.
 func Categories() []Category {
 	return []Category{Safety, Correctness, Privacy, Quality, Availability, Cost}
@@ -67,7 +78,7 @@ func Categories() []Category {
 func Severities() []Severity { return []Severity{SEV1, SEV2, SEV3, SEV4} }
 
 // foldKinds are the kinds that an incident's state is made of.
-var foldKinds = []Kind{IncidentOpened, IncidentUpdated, IncidentClosed, RunStarted, Captured}
+var foldKinds = []Kind{IncidentOpened, IncidentUpdated, IncidentClosed, RunStarted, Captured, Exported}
 
 // OpenIncident opens an incident of a service and gives it the next ID.
 func (j *Journal) OpenIncident(ctx context.Context, d IncidentDraft) (Incident, error) {
@@ -318,6 +329,17 @@ func (i *Incident) apply(e *Entry) error {
 		var d CapturedData
 		if json.Unmarshal(e.Data, &d) == nil {
 			i.Requests = add(i.Requests, d.Request)
+		}
+	case Exported:
+		var d CasesExported
+		if json.Unmarshal(e.Data, &d) == nil && d.What == WhatCases {
+			for _, r := range d.Requests {
+				// The same request exported again is no further case.
+				if len(i.cased) < len(add(i.cased, r)) {
+					i.cased = append(i.cased, r)
+					i.Cases++
+				}
+			}
 		}
 	}
 	if err != nil {

@@ -155,3 +155,41 @@ func TestWhatIsWrongAboutAnIncidentIsRefusedInOneLine(t *testing.T) {
 		t.Errorf("something was recorded: %+v", h)
 	}
 }
+
+func TestExportedCasesCountOnceForEachRequestAndLetAnIncidentCloseWithoutAReason(t *testing.T) {
+	j := openAt(t, temp(t))
+	inc := must[Incident](t)(j.OpenIncident(t.Context(), incident()))
+	export := func(what string, requests ...string) int {
+		t.Helper()
+		if _, err := j.Append(t.Context(), Draft{
+			Kind: Exported, Service: inc.Service, Incident: inc.ID, Data: CasesExported{What: what, Format: "promptfoo", Requests: requests},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		now, err := j.Incident(t.Context(), inc.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return now.Cases
+	}
+	if n := export("review", "req-1"); n != 0 {
+		t.Fatalf("a review counts as %d cases", n)
+	}
+	if _, err := j.CloseIncident(t.Context(), inc.ID, ""); !errors.Is(err, ErrRefused) {
+		t.Fatalf("it closes without a case: %v", err)
+	}
+	if n := export(WhatCases, "req-1", "req-2"); n != 2 {
+		t.Fatalf("two requests are %d cases", n)
+	}
+	if n := export(WhatCases, "req-2", "req-3", "req-3", ""); n != 3 {
+		t.Fatalf("the same and another are %d cases, want 3", n)
+	}
+	list, err := j.Incidents(t.Context(), "", false)
+	if err != nil || list[0].Cases != 3 {
+		t.Fatalf("the list says %+v, %v", list, err)
+	}
+	closed, err := j.CloseIncident(t.Context(), inc.ID, "")
+	if err != nil || closed.Cases != 3 || closed.Open() {
+		t.Fatalf("closed as %+v, %v", closed, err)
+	}
+}

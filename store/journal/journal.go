@@ -178,6 +178,8 @@ type Incident struct {
 	OpenedBy     string    `json:"opened_by"`
 	FirstSeq     int64     `json:"first_seq"`
 	LastSeq      int64     `json:"last_seq"`
+
+	cased []string // requests of which a case was exported
 }
 
 // Open tells whether it is still going on.

@@ -43,6 +43,7 @@ type Pane struct {
 	sure     kit.Sure
 	choosing bool   // a severity
 	review   string // where the review was written
+	cases    string // where the cases were written
 	acting   bool
 
 	gen     int
@@ -251,15 +252,18 @@ func (p *Pane) current() *journal.Entry {
 	return nil
 }
 
-// CopyText returns the incident's ID, or where its review is.
+// CopyText returns the incident's ID, or where its review is, or else its cases.
 func (p *Pane) CopyText(pane.Context) (string, string) {
-	if p.review != "" {
+	switch {
+	case p.review != "":
 		return p.review, "the review's path"
+	case p.cases != "":
+		return p.cases, "the cases' path"
 	}
 	return p.id, "incident ID"
 }
 
-var keys = struct{ note, severity, lead, capture, ack, mitigated, resolved, shut, review, full, move key.Binding }{
+var keys = struct{ note, severity, lead, capture, ack, mitigated, resolved, shut, review, cases, full, move key.Binding }{
 	note:      key.NewBinding(key.WithKeys("n"), key.WithHelp("n", "note")),
 	severity:  key.NewBinding(key.WithKeys("v"), key.WithHelp("v", "severity")),
 	lead:      key.NewBinding(key.WithKeys("l"), key.WithHelp("l", "lead")),
@@ -269,6 +273,7 @@ var keys = struct{ note, severity, lead, capture, ack, mitigated, resolved, shut
 	resolved:  key.NewBinding(key.WithKeys("S"), key.WithHelp("S", "resolved")),
 	shut:      key.NewBinding(key.WithKeys("X"), key.WithHelp("X", "close")),
 	review:    key.NewBinding(key.WithKeys("w"), key.WithHelp("w", "write the review")),
+	cases:     key.NewBinding(key.WithKeys("x"), key.WithHelp("x", "export cases")),
 	full:      key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "entry in full")),
 	move:      key.NewBinding(key.WithKeys("up", "down"), key.WithHelp("up/down", "move")),
 }
@@ -289,7 +294,7 @@ func (p *Pane) Keys() []key.Binding {
 	case p.inc == nil:
 		return nil
 	case !p.inc.Open():
-		return []key.Binding{keys.review, keys.note, keys.full, keys.move}
+		return []key.Binding{keys.review, keys.cases, keys.note, keys.full, keys.move}
 	}
 	out := []key.Binding{keys.note}
 	if p.inc.Acknowledged.IsZero() {
@@ -301,7 +306,7 @@ func (p *Pane) Keys() []key.Binding {
 	if p.inc.Resolved.IsZero() {
 		out = append(out, keys.resolved)
 	}
-	return append(out, keys.shut, keys.review, keys.severity, keys.lead, keys.capture, keys.full, keys.move)
+	return append(out, keys.shut, keys.review, keys.cases, keys.severity, keys.lead, keys.capture, keys.full, keys.move)
 }
 
 // Back closes what is typed or asked.
@@ -325,6 +330,7 @@ type doneMsg struct {
 	inc    *journal.Incident
 	opened bool
 	review string
+	cases  string
 	text   string
 	err    error
 }
@@ -361,6 +367,9 @@ func (p *Pane) done(c pane.Context, m doneMsg) tea.Cmd {
 	}
 	if m.review != "" {
 		p.review = m.review
+	}
+	if m.cases != "" {
+		p.cases = m.cases
 	}
 	if m.opened {
 		p.form, p.id = nil, m.inc.ID
@@ -401,6 +410,12 @@ func (p *Pane) key(c pane.Context, k tea.KeyPressMsg) tea.Cmd {
 		return nil
 	case key.Matches(k, keys.review):
 		return p.write(c)
+	case key.Matches(k, keys.cases):
+		if len(p.inc.Requests) == 0 {
+			return kit.Notice("No request was captured yet; c captures one by its ID, or c on its screen.", false)
+		}
+		p.askCases(c)
+		return nil
 	case key.Matches(k, keys.note):
 		p.ask("Note for "+p.id, "", "", func(words string) tea.Cmd { return p.note(c, words) })
 		return nil
@@ -411,7 +426,7 @@ func (p *Pane) key(c pane.Context, k tea.KeyPressMsg) tea.Cmd {
 	}
 	if !p.inc.Open() {
 		if key.Matches(k, keys.severity, keys.lead, keys.capture, keys.ack, keys.mitigated, keys.resolved, keys.shut) {
-			return kit.Notice(p.id+" is closed; notes and the review are what is left.", false)
+			return kit.Notice(p.id+" is closed; notes, cases and the review are what is left.", false)
 		}
 		return nil
 	}
@@ -480,7 +495,7 @@ func (p *Pane) askClose(c pane.Context) {
 		p.sure.Ask(fmt.Sprintf("Close %s? It has %s.", p.id, sources.Counted(p.inc.Cases, "regression case")), func() tea.Cmd { return shut("") })
 		return
 	}
-	p.ask("Close "+p.id+": why is there no regression case?", "", "A reason is needed, or a case (rollcall cases "+p.id+"); esc leaves it open.", shut)
+	p.ask("Close "+p.id+": why is there no regression case?", "", "A reason is needed, or a case: esc, then x exports what was captured.", shut)
 }
 
 // choose takes the digit of a severity.
@@ -540,6 +555,28 @@ func (p *Pane) write(c pane.Context) tea.Cmd {
 		path, err := desk.ExportReview(ctx, id)
 		return doneMsg{review: path, text: "The review is in " + path + "; y copies the path.", err: err}
 	})
+}
+
+// askCases asks for the folder into which the captured requests are written as tests.
+func (p *Pane) askCases(c pane.Context) {
+	desk, id := c.Desk, p.id
+	p.ask(fmt.Sprintf("Write %s of %s as regression cases (promptfoo) into which folder?", sources.Counted(len(p.inc.Requests), "captured request"), id),
+		desk.CasesFolder(id), "A folder is needed; esc leaves it.", func(dir string) tea.Cmd {
+			return p.act(c, func(ctx context.Context) doneMsg {
+				done, err := desk.ExportCases(ctx, id, dir)
+				if err != nil {
+					return doneMsg{err: err}
+				}
+				text := fmt.Sprintf("%s in %s, red on the bad answer", sources.Counted(len(done.Cases), "regression case"), done.Dir)
+				if n := len(done.LeftOut); n > 0 {
+					text += fmt.Sprintf("; %s left out, its README says why", sources.Counted(n, "request"))
+				}
+				if done.Unrecorded != "" {
+					text += "; not recorded: " + done.Unrecorded
+				}
+				return doneMsg{cases: done.Dir, text: text + "."}
+			})
+		})
 }
 
 // age is how long it has gone on, or went on.

@@ -220,3 +220,36 @@ func TestAnUnknownIncidentSaysSo(t *testing.T) {
 	d.Do(d.Pane.Open(d.C, "INC-99"))
 	d.Shows("no incident of support-assistant is")
 }
+
+func TestCasesAreExportedIntoTheFolderThatIsAskedForAndThenItClosesWithoutAReason(t *testing.T) {
+	d := panetest.New(t, New(), 120, 31)
+	declared(d)
+	d.Press("x")
+	noticed(d, "No request was captured yet")
+	d.Press("c")
+	d.Type("req-1")
+	d.Press("enter")
+	d.Shows("requests  req-1")
+	d.Press("x")
+	d.Shows("Write 1 captured request of INC-7 as regression cases (promptfoo) into which folder?")
+	d.Shows("> /home/ana/.local/state/rollcall/cases/INC-7")
+	d.Golden("incident-cases-120x36")
+	if d.Pane.Back(d.C); d.Desk.Kinds()[len(d.Desk.Kinds())-1] == journal.Exported {
+		t.Fatal("esc exported them")
+	}
+	d.Press("x")
+	d.Type("-again")
+	d.Press("enter")
+	noticed(d, "1 regression case in /home/ana/.local/state/rollcall/cases/INC-7-again, red on the bad answer.")
+	d.Shows("cases     1  /home/ana/.local/state/rollcall/cases/INC-7-again")
+	if text, what := d.Pane.(*Pane).CopyText(d.C); !strings.HasSuffix(text, "INC-7-again") || what != "the cases' path" {
+		t.Fatalf("y copies %q (%s)", text, what)
+	}
+	d.Press("X")
+	d.Shows("Close INC-7? It has 1 regression case.")
+	d.Press("y")
+	d.Shows("SEV2 · closed")
+	d.Desk.Refuse(errors.New("/x is there already; name another folder"))
+	d.Press("x", "enter")
+	noticed(d, "/x is there already")
+}

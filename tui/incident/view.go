@@ -109,6 +109,13 @@ func (p *Pane) head(c pane.Context) []string {
 	}
 	link("requests", inc.Requests)
 	link("runs", inc.Runs)
+	cases := p.cases
+	if n := inc.Cases; n > 0 {
+		cases = strings.TrimSuffix(fmt.Sprintf("%d  %s", n, cases), "  ")
+	}
+	if cases != "" {
+		out = append(out, " "+t.Dim.Render(widget.Fit("cases", 10, ""))+t.Plain.Render(ansi.Truncate(kit.Line(cases, c.Width), max(1, c.Width-12), t.Glyphs.Ellipsis)))
+	}
 	if inc.CloseReason != "" {
 		out = append(out, " "+t.Dim.Render("closed: "+ansi.Truncate(kit.Line(inc.CloseReason, c.Width), max(1, c.Width-10), t.Glyphs.Ellipsis)))
 	}

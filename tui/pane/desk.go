@@ -7,6 +7,7 @@ import (
 	"rollcall/runbooks/readiness"
 	"rollcall/runbooks/run"
 	"rollcall/sources/signal"
+	"rollcall/store/cases"
 	"rollcall/store/journal"
 )
 
@@ -37,6 +38,11 @@ type Desk interface {
 	CaptureRequest(ctx context.Context, service, incident, request string) (journal.Entry, error)
 	// ExportReview writes the review as Markdown into the state folder and returns its path.
 	ExportReview(ctx context.Context, incident string) (path string, err error)
+	// CasesFolder is where ExportCases writes unless told otherwise.
+	CasesFolder(incident string) string
+	// ExportCases writes the captured requests as regression cases into a folder and records it. A folder that
+	// has anything in it is refused.
+	ExportCases(ctx context.Context, incident, dir string) (cases.Done, error)
 	// Severities and Categories return what each means, in the order shown.
 	Severities() []Definition
 	Categories() []Definition

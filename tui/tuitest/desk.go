@@ -14,6 +14,7 @@ import (
 	"rollcall/runbooks/readiness"
 	"rollcall/runbooks/run"
 	"rollcall/sources/signal"
+	"rollcall/store/cases"
 	"rollcall/store/journal"
 )
 
@@ -342,4 +343,30 @@ func (d *Desk) ExportReview(ctx context.Context, incident string) (string, error
 	}
 	d.Add(journal.Entry{Kind: journal.Exported, Actor: "ana", Origin: "console", Incident: incident}, map[string]any{"format": "md"})
 	return "/home/ana/.local/state/rollcall/reviews/" + incident + ".md", nil
+}
+
+// CasesFolder is in the state folder.
+func (d *Desk) CasesFolder(incident string) string {
+	return "/home/ana/.local/state/rollcall/cases/" + incident
+}
+
+// ExportCases counts each captured request as a case.
+func (d *Desk) ExportCases(ctx context.Context, incident, dir string) (cases.Done, error) {
+	if err := d.check(ctx); err != nil {
+		return cases.Done{}, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	inc, err := d.incident(incident)
+	if err != nil {
+		return cases.Done{}, err
+	}
+	done := cases.Done{Export: &cases.Export{Incident: incident, Formats: []cases.Format{cases.Promptfoo}}, Dir: dir}
+	for _, r := range inc.Requests {
+		done.Cases = append(done.Cases, cases.Case{ID: incident + "-" + r, Request: r})
+	}
+	inc.Cases = len(done.Cases)
+	e := d.add(journal.Entry{Kind: journal.Exported, Actor: "ana", Origin: "console", Incident: incident, Text: dir}, journal.CasesExported{What: journal.WhatCases, Format: "promptfoo", Requests: inc.Requests})
+	done.Seq = e.Seq
+	return done, nil
 }

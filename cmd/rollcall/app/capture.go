@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"rollcall/sources"
+	"rollcall/store/cases"
 	"rollcall/store/journal"
 )
 
@@ -76,7 +77,14 @@ func artifactsOf(v *sources.RequestView) ([]journal.Artifact, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []journal.Artifact{{Name: "request.json", Type: "application/json", Body: body}}
+	out := []journal.Artifact{{Name: cases.RowFile, Type: "application/json", Body: body}}
+	if len(v.Content) > 0 { // as it came in, for programs; below for people
+		body, err := indented(v.Content)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, journal.Artifact{Name: cases.ContentFile, Type: "application/json", Body: body})
+	}
 	texts := map[string]*strings.Builder{}
 	for _, c := range v.Content {
 		name := c.Kind

@@ -197,6 +197,9 @@ func (p *Purge) lookInFiles(ids, incidents map[string]bool) {
 			return nil //nolint:nilerr // what cannot be listed is said by whoever reads it
 		case d.IsDir() && (rel == tracesDir || rel == "drills"):
 			return fs.SkipDir
+		case d.IsDir() && filepath.Dir(rel) == casesDir:
+			p.lookInCases(path, rel, ids, incidents)
+			return fs.SkipDir
 		case !d.Type().IsRegular(), strings.HasPrefix(rel, journalFile), rel == keyFile:
 			return nil
 		}
@@ -218,6 +221,29 @@ func (p *Purge) lookInFiles(ids, incidents map[string]bool) {
 		}
 		return nil //nolint:nilerr // a file that cannot be read now is left to its reader
 	})
+}
+
+// lookInCases finds the exported cases of an incident that it was evidence in. Their files
+// go together: only one of them has the IDs.
+func (p *Purge) lookInCases(dir, rel string, ids, incidents map[string]bool) {
+	hit := incidents[filepath.Base(rel)]
+	var files []string
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return nil //nolint:nilerr // what cannot be listed is said by whoever reads it
+		}
+		if below, err := filepath.Rel(p.state, path); err == nil {
+			files = append(files, below)
+		}
+		if fi, err := d.Info(); err == nil && fi.Size() <= searchedFile && !hit {
+			body, err := os.ReadFile(path)
+			hit = err == nil && p.named(body, ids)
+		}
+		return nil
+	})
+	if hit {
+		p.found.Files = append(p.found.Files, files...)
+	}
 }
 
 // named tells whether a text names what is purged: one of its spellings, or an ID

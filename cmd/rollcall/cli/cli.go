@@ -256,7 +256,7 @@ func (p *Program) root() *cobra.Command {
 	cmd.AddCommand(
 		p.statusCommand(o), p.requestCommand(o), p.requestsCommand(o), p.logsCommand(o), p.changesCommand(o), p.alertsCommand(o), p.suspectsCommand(o), p.costCommand(o), p.readinessCommand(o),
 		p.pinCommand(o), p.settingCommand(o), p.featureCommand(o), p.evalsCommand(o),
-		p.runbookCommand(o), p.incidentCommand(o), p.reviewCommand(o), p.journalCommand(o),
+		p.runbookCommand(o), p.incidentCommand(o), p.reviewCommand(o), p.casesCommand(o), p.journalCommand(o),
 		p.initCommand(o), p.doctorCommand(o), p.collectCommand(o), p.drillCommand(o), p.redactCommand(o), p.purgeCommand(o), p.versionCommand(o),
 	)
 	cmd.SetOut(p.Out) // before completion, which keeps the writer it finds

@@ -48,6 +48,7 @@ func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
 		"changes --rollout": rolloutJSON{},
 		"cost":              costJSON{Report: &spend.Report{}},
 		"readiness":         readinessJSON{},
+		"cases":             casesJSON{},
 	} {
 		body, ok := sections[title]
 		if !ok {

@@ -15,6 +15,7 @@ import (
 	"rollcall/cmd/rollcall/config"
 	"rollcall/sources"
 	"rollcall/sources/signal"
+	"rollcall/store/cases"
 	"rollcall/store/journal"
 	"rollcall/store/review"
 	"rollcall/tui/pane"
@@ -36,6 +37,8 @@ type Casebook interface {
 	Review(ctx context.Context, incident string) (*review.Review, error)
 	// RecordExport records that a review left the journal.
 	RecordExport(ctx context.Context, r *review.Review, format string) (journal.Entry, error)
+	// WriteCases makes regression cases, writes them into a folder and records that.
+	WriteCases(ctx context.Context, incident, dir string, o cases.Options, force bool) (cases.Done, error)
 }
 
 // maxNote is how much of standard input a note takes.
@@ -432,12 +435,13 @@ func (p *Program) incidentClose(o *options) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if inc, err = d.book.CloseIncident(ctx, inc.ID, reason); err != nil {
+		closed, err := d.book.CloseIncident(ctx, inc.ID, reason)
+		if err != nil {
 			if errors.Is(err, journal.ErrRefused) && strings.TrimSpace(reason) == "" {
-				err = fmt.Errorf("%w: --reason TEXT", err)
+				err = fmt.Errorf("%w: --reason TEXT, or rollcall cases %s", err, inc.ID)
 			}
 			return err
 		}
-		return d.print(p, &inc)
+		return d.print(p, &closed)
 	})
 }

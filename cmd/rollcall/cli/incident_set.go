@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -163,7 +164,16 @@ func (t *printer) incident(i *journal.Incident, book Casebook, now time.Time) {
 		{"closed", closed},
 		{"requests", strings.Join(i.Requests, ", ")},
 		{"runs", strings.Join(i.Runs, ", ")},
+		{"cases", counted(i.Cases)},
 	})
+}
+
+// counted is a number worth a line.
+func counted(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
 }
 
 func (t *printer) timeline(rows []review.Row, now time.Time) {

@@ -40,7 +40,7 @@ func (p *Program) purgeCommand(o *options) *cobra.Command {
 		Use:   "purge",
 		Short: "Erase a request, a user or a tenant everywhere",
 		Long: "Erases the traces and request rows of a request, a user or a tenant, the text and artifacts of the\n" +
-			"journal's entries that name one of them, and exported reviews that repeat it. What was stored is\n" +
+			"journal's entries that name one of them, and exported reviews and cases that repeat it. What was stored is\n" +
 			"overwritten. The journal keeps its entries, hashes and identifiers, and records the purge. A user is\n" +
 			"given as the service knows them, or as the token that rollcall shows.",
 		Example: "  rollcall purge --user alice@example.com\n  rollcall purge --request req-8f2c --yes\n  rollcall purge --tenant acme",
@@ -110,7 +110,11 @@ func (p *Program) erase(ctx context.Context, o *options, cfg *config.File, of Pu
 			t.line("journal entries %s keep their place in the chain, without text and artifacts", seqText(done.Entries))
 		}
 		for _, f := range done.Files {
-			t.line("removed %s; make it anew with rollcall review", clean(f))
+			anew := "review"
+			if strings.HasPrefix(f, "cases/") {
+				anew = "cases"
+			}
+			t.line("removed %s; make it anew with rollcall %s", clean(f), anew)
 		}
 	}
 	for _, r := range done.Remains {
@@ -134,7 +138,14 @@ func purgeText(d *journal.PurgedData) string {
 	add(d.Spans, "span", "spans")
 	add(int64(d.Events), "event that waits for its request", "events that wait for their requests")
 	add(int64(len(d.Entries)), "journal entry's text and artifacts", "journal entries' text and artifacts")
-	add(int64(len(d.Files)), "exported review", "exported reviews")
+	ofCases := int64(0)
+	for _, f := range d.Files {
+		if strings.HasPrefix(f, "cases/") {
+			ofCases++
+		}
+	}
+	add(int64(len(d.Files))-ofCases, "exported review", "exported reviews")
+	add(ofCases, "file of exported cases", "files of exported cases")
 	if len(parts) == 0 {
 		return "nothing"
 	}

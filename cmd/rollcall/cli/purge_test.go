@@ -33,7 +33,7 @@ func (j *purgeJob) Close() error { j.closed = true; return nil }
 func TestAPurgeAsksFirstAndSaysWhatWentAndWhatRemains(t *testing.T) {
 	full := journal.PurgedData{
 		By: "user", Of: "user:0123456789abcdef", State: "found", Requests: 2, Spans: 31, Partitions: 1, Entries: []int64{7, 9},
-		Files: []string{"reviews/INC-1.md"}, Remains: []string{"backups\x1b[2J"},
+		Files: []string{"reviews/INC-1.md", "cases/INC-1/cases.json", "cases/INC-1/README.md"}, Remains: []string{"backups\x1b[2J"},
 	}
 	for _, tt := range []struct {
 		name   string
@@ -47,8 +47,8 @@ func TestAPurgeAsksFirstAndSaysWhatWentAndWhatRemains(t *testing.T) {
 		says   []string
 	}{
 		{"yes", []string{"--user", "alice"}, full, true, "y\n", nil, ExitOK, true, []string{
-			"erase for good: 2 requests, 31 spans, 2 journal entries' text and artifacts, 1 exported review of user user:0123456789abcdef? [y/N]",
-			"erased: 2 requests, 31 spans", "entries #7, #9 keep their place in the chain", "removed reviews/INC-1.md", "not reached: backups?[2J",
+			"erase for good: 2 requests, 31 spans, 2 journal entries' text and artifacts, 1 exported review, 2 files of exported cases of user user:0123456789abcdef? [y/N]",
+			"erased: 2 requests, 31 spans", "entries #7, #9 keep their place in the chain", "removed reviews/INC-1.md; make it anew with rollcall review", "removed cases/INC-1/README.md; make it anew with rollcall cases", "not reached: backups?[2J",
 		}},
 		{"no", []string{"--user", "alice"}, full, true, "\n", nil, ExitBad, false, []string{"nothing was erased"}},
 		{"no answer", []string{"--user", "alice"}, full, true, "", nil, ExitBad, false, []string{"nothing was erased"}},
