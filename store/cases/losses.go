@@ -94,14 +94,14 @@ func lossOf(f Format, e *Expectation) string {
 	}
 	switch f {
 	case Promptfoo:
-		switch {
-		case e.Kind == ExpectRubric:
+		switch e.Kind {
+		case ExpectRubric:
 			return "the rubric is judged by a model; it was not proven that the bad answer fails it"
-		case e.Kind == ExpectFinish:
+		case ExpectFinish:
 			return "an answer passes as not cut off only from a provider that reports why it stopped"
-		case e.Kind == ExpectLatency:
+		case ExpectLatency:
 			return "how long an answer takes is measured only without the cache (--no-cache), and where the test runs"
-		case e.Kind == ExpectCost:
+		case ExpectCost:
 			return "what an answer costs is known only for models that promptfoo has a price of"
 		}
 	case OpenAI:

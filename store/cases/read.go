@@ -229,7 +229,7 @@ func sift(content []sources.Content) spoken {
 		}
 	}
 	if len(messages) > 0 { // instructions alone ask nothing
-		s.input = append(system, messages...)
+		s.input = slices.Concat(system, messages)
 	}
 	return s
 }
