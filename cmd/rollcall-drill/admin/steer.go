@@ -76,7 +76,7 @@ func (a *api) setCanary(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusUnprocessableEntity, `"share" is missing; it is the canary's share of traffic, 0 to end it`)
 		return
 	}
-	err := error(nil)
+	var err error
 	if len(in.Set) > 0 {
 		err = a.control.StartCanary(in.Set, *in.Share)
 	} else {
