@@ -413,7 +413,7 @@ func TestWhatCannotStartSaysWhyInOneLine(t *testing.T) {
 		{"no state folder", nil, "--state is missing"},
 		{"a state folder that is not there", []string{"--state", "/does/not/exist"}, "no such file"},
 		{"a file for a state folder", []string{"--state", file}, "is not a folder"},
-		{"an unknown scenario", []string{"--state", state, "--scenario", "quite"}, `no scenario \"quite\"; there are budget-exhaustion,`},
+		{"an unknown scenario", []string{"--state", state, "--scenario", "quite"}, `no scenario \"quite\"; there are blue-green, budget-exhaustion,`},
 		{"a scenario with a mistake", []string{"--state", state, "--scenario", bad}, `mine.yaml:3:1: scenario: unknown key \"efects\"`},
 		{"a slow clock", []string{"--state", state, "--speed", "0.5"}, "--speed 0.5"},
 		{"an address without a port", []string{"--state", state, "--otlp-grpc", "localhost"}, "is not an address"},
