@@ -262,10 +262,12 @@ func TestADrillRunsFromReadyToTheEndOfItsInput(t *testing.T) {
 				Thresholds   map[string]map[string]float64
 				Budget       map[string]float64
 				Components   map[string]map[string]string
+				Settings     map[string]map[string]any
 				Features     map[string]string
 				Evals        map[string]any
 				Rehearsal    struct {
 					Components map[string]map[string]string
+					Settings   map[string]map[string]any
 					Features   map[string]string
 					Evals      map[string]any
 					Reset      []string
@@ -278,7 +280,7 @@ func TestADrillRunsFromReadyToTheEndOfItsInput(t *testing.T) {
 		s := cfg.Services["support-assistant"]
 		if cfg.Prometheus.URL != r.Prometheus || cfg.Loki.URL != r.Loki || cfg.OTLP.GRPC != "off" || cfg.OTLP.HTTP != "127.0.0.1:4318" ||
 			cfg.Clock.Speed != 40 || !cfg.Clock.Start.Equal(r.Start) || !cfg.Clock.WallStart.Equal(r.WallStart) || s.Scope != `namespace="prod", job="assistant"` || len(s.Components) != 5 || len(s.Budget) != 5 ||
-			len(s.Thresholds) == 0 || len(s.Evals) != 3 || len(s.Rehearsal.Components) != 5 || len(s.Rehearsal.Evals) != 3 || len(s.Rehearsal.Reset) != 4 || len(cfg.Prices) == 0 {
+			len(s.Thresholds) == 0 || len(s.Evals) != 4 || len(s.Rehearsal.Components) != 5 || len(s.Rehearsal.Evals) != 4 || len(s.Rehearsal.Reset) != 4 || len(cfg.Prices) == 0 {
 			t.Errorf("the config says %+v", cfg)
 		}
 		if got := get(t, s.Components["prompt"]["url"]); !strings.Contains(got, `"version"`) {
@@ -286,6 +288,14 @@ func TestADrillRunsFromReadyToTheEndOfItsInput(t *testing.T) {
 		}
 		if got := get(t, s.Rehearsal.Components["prompt"]["url"]); !strings.Contains(got, `"version":"v14"`) {
 			t.Errorf("the rehearsal's pin answers %s; there must be something to roll back", got)
+		}
+		if len(s.Settings) == 0 || len(s.Rehearsal.Settings) != len(s.Settings) {
+			t.Errorf("settings %v, in a rehearsal %v", s.Settings, s.Rehearsal.Settings)
+		}
+		for name, setting := range s.Settings {
+			if got := get(t, fmt.Sprint(setting["url"])); !strings.Contains(got, `"value"`) {
+				t.Errorf("%s answers %s", name, got)
+			}
 		}
 		for _, u := range []string{s.Features["url"], s.Rehearsal.Features["url"]} {
 			if got := get(t, u); !strings.Contains(got, `"rerank":true`) {

@@ -225,7 +225,7 @@ func TestOnceAServerHangsCallsFailAtOnceAndOneSmallQuestionTellsWhenItIsBack(t *
 		}
 		_, _ = io.WriteString(w, oneSeries)
 	})
-	c := client(t, Config{URL: s.URL, Timeout: sources.Duration(50 * time.Millisecond)})
+	c := client(t, Config{URL: s.URL, Timeout: sources.Duration(500 * time.Millisecond)})
 	_, _, first := c.Query(t.Context(), "x", t0)
 	if first == nil || asked.Load() != 1 {
 		t.Fatalf("error %v after %d calls", first, asked.Load())
