@@ -266,6 +266,9 @@ func TestASilenceIsWrittenOutAndAskedBeforeItIsMade(t *testing.T) {
 		d.Shows(part)
 	}
 	d.Press("y") // pressed for what stood there before
+	if got := told(d); !strings.Contains(got.Text, "only just appeared") {
+		t.Errorf("%+v", got)
+	}
 	if f.done() != "" {
 		t.Fatal("a key that came before the question could be read silences")
 	}
