@@ -256,7 +256,11 @@ func (r *Report) Sentence() string {
 		if x.Tenant != "" {
 			s += " of " + x.Tenant
 		}
-		s += fmt.Sprintf(" loops: %s %s, usually %s", sources.Short(x.Value), x.Count, sources.Short(math.Round(x.Usual)))
+		verb := " loops:"
+		if x.Count == "tokens" && x.Times <= 1 {
+			verb = " takes" // it is only long
+		}
+		s += fmt.Sprintf("%s %s %s, usually %s", verb, sources.Short(x.Value), x.Count, sources.Short(math.Round(x.Usual)))
 		if x.Tool != "" && x.Times > 1 {
 			s += fmt.Sprintf(", %s called %d times", x.Tool, x.Times)
 		}

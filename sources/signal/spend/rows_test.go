@@ -170,6 +170,14 @@ func TestASingleRunawayIsNamed(t *testing.T) {
 	}
 }
 
+func TestALongRequestIsNotSaidToLoop(t *testing.T) {
+	rows := agents(rand.New(rand.NewPCG(3, 3)), 300, "acme", 1)
+	rep := reportOf(fold(append(rows, req{id: "long", tenant: "hooli", route: "agent", spans: 12, in: 20_000_000, out: 100})))
+	if want := "Request long of hooli takes 20M tokens, usually "; !strings.HasPrefix(rep.Sentence(), want) {
+		t.Errorf("the sentence is %q", rep.Sentence())
+	}
+}
+
 func TestARouteWithFewRequestsIsSaidToBeUnknown(t *testing.T) {
 	rep := reportOf(fold(append(agents(rand.New(rand.NewPCG(1, 1)), 10, "acme", 1), req{id: "x", route: "agent", spans: 4000})))
 	if rep.Loops.N != 0 || len(rep.Loops.Unknown) != 1 || rep.Loops.Unknown[0] != "agent" {
