@@ -40,6 +40,9 @@ func (p *Program) journalErase(o *options, file *string) *cobra.Command {
 		if strings.TrimSpace(why) == "" {
 			return usage("--why is needed: the journal records why something was erased")
 		}
+		if err := p.mayErase(); err != nil {
+			return err
+		}
 		ctx := cmd.Context()
 		j, cfg, err := p.journal(ctx, o, JournalOptions{File: *file})
 		if err != nil {

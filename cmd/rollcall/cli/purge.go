@@ -64,6 +64,9 @@ func (p *Program) purgeCommand(o *options) *cobra.Command {
 		if !yes && !p.InTTY {
 			return usage("erasing cannot be undone; say --yes where nobody can be asked")
 		}
+		if err := p.mayErase(); err != nil {
+			return err
+		}
 		cfg, err := config.LoadOrDefault(o.config, p.Env)
 		if err != nil {
 			return err

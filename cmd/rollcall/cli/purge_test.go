@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"rollcall/cmd/rollcall/config"
+	"rollcall/runbooks"
 	"rollcall/store/journal"
 )
 
@@ -90,5 +91,32 @@ func TestAPurgeAsksFirstAndSaysWhatWentAndWhatRemains(t *testing.T) {
 	var got journal.PurgedData
 	if err := json.Unmarshal(b.out.Bytes(), &got); err != nil || got.Requests != 2 || got.State != "done" {
 		t.Errorf("%s: %+v, %v", b.out.String(), got, err)
+	}
+}
+
+// A step that only reads, and a rehearsal, once purged what is live.
+func TestNothingIsErasedWhereNothingMayBeChanged(t *testing.T) {
+	for _, tt := range []struct{ name, value, says string }{
+		{runbooks.EnvReadOnly, "1", "read-only"},
+		{runbooks.EnvRehearsal, "1", "rehearsal"},
+		{runbooks.EnvEffect, string(runbooks.Read), "only reads"},
+	} {
+		for _, args := range [][]string{{"purge", "--user", "alice", "--yes"}, {"journal", "erase", "2", "--why", "w", "--yes"}} {
+			b := newBench(t, oneService)
+			env := b.Env
+			b.Env = func(name string) (string, bool) {
+				if name == tt.name {
+					return tt.value, true
+				}
+				return env(name)
+			}
+			b.Purge = func(context.Context, *config.File, PurgeOf) (Purge, error) {
+				t.Errorf("%s: %s is opened", tt.name, args[0])
+				return &purgeJob{}, nil
+			}
+			if code := b.run(args...); code != ExitBad || !strings.Contains(b.err.String(), tt.says) {
+				t.Errorf("%s, %v: exit code %d: %s", tt.name, args, code, b.err.String())
+			}
+		}
 	}
 }

@@ -30,6 +30,7 @@ var planted = []struct {
 	line             string // pattern of the verdict line
 }{
 	{"prompt-regression", "schema_fail", attribute{"prompt", "v14"}, `^Schema failures .*Suspect: prompt v13→v14 at`},
+	{"blue-green", "schema_fail", attribute{"prompt", "v14"}, `^Schema failures .*Suspect: prompt v13→v14 at`},
 	{"canary-regression", "schema_fail", attribute{"prompt", "v14"}, `^Canary prompt v14: roll back, .* It runs since \d\d:\d\d\.`},
 	{"index-drift", "retrieval_hit", attribute{"index", "kb-43"}, `^Retrieval hit rate .*Suspect: index kb-42→kb-43 at`},
 	{"silent-model-change", "latency_p95", attribute{"model_served", "gpt-4.1-2025-08-07"}, `ilent change: served model gpt-4.1-2025-04-14→gpt-4.1-2025-08-07 at`},
@@ -47,7 +48,7 @@ var planted = []struct {
 func TestThePlantedCauseOfEveryScenarioIsTheFirstSuspect(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("plays ten scenarios")
+		t.Skip("plays eleven scenarios")
 	}
 	dir := binaries(t)
 	seeds := 1
