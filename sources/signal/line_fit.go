@@ -28,6 +28,22 @@ func (l Line) PartsIn(width int) []string {
 	return l.Parts
 }
 
+// Whole is all of it, however long.
+func (l Line) Whole() string {
+	var b strings.Builder
+	for i, p := range l.Parts {
+		switch {
+		case i == 0:
+		case strings.HasSuffix(l.Parts[i-1], "."):
+			b.WriteByte(' ')
+		default:
+			b.WriteString(". ")
+		}
+		b.WriteString(p)
+	}
+	return b.String()
+}
+
 // Text joins as many whole parts as fit into width columns, the most important
 // first; when even the first does not fit, it is cut with an ellipsis. What it is held
 // against gives way to what explains it.

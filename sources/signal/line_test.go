@@ -242,6 +242,19 @@ func TestWhatExplainsItGoesBeforeHowImprobableItIs(t *testing.T) {
 	}
 }
 
+// The plan of a run and what is copied had two full stops after each part.
+func TestTheWholeLineHasOneFullStopBetweenItsParts(t *testing.T) {
+	for want, parts := range map[string][]string{
+		"Errors 5%. It runs since 14:18.": {"Errors 5%.", "It runs since 14:18."},
+		"Errors 5%. No change seen":       {"Errors 5%", "No change seen"},
+		"":                                nil,
+	} {
+		if got := (Line{Parts: parts}).Whole(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestTheLineSaysWhatItCannotReadWhileSomethingIsBad(t *testing.T) {
 	l := lineFor(t, []sources.Reading{bad("schema_fail", sources.QualityPane, 0.091, 0.012, minutes(-10)), fine("feedback", sources.Unreachable)},
 		nil, []sources.Health{{Source: "prom", State: sources.SourceUp}}, true)

@@ -3,8 +3,6 @@
 package overview
 
 import (
-	"strings"
-
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
@@ -233,7 +231,7 @@ func (p *Pane) CopyText(c pane.Context) (text, what string) {
 	}
 	r, ok := c.Snapshot.Reading(p.signal)
 	if !ok {
-		return strings.Join(c.Snapshot.Line.Parts, ". "), "the verdict line"
+		return c.Snapshot.Line.Whole(), "the verdict line"
 	}
 	return r.Label + " " + valueText(&r, c.Theme) + " " + string(r.Verdict) + ": " + r.Why, "the reading"
 }

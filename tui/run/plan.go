@@ -81,7 +81,7 @@ func (p *Pane) why(c pane.Context) string {
 		return p.plan.Why
 	}
 	if s := c.Snapshot; s != nil && s.Line.Runbook == p.plan.Runbook.ID {
-		return strings.Join(s.Line.Parts, ". ")
+		return s.Line.Whole()
 	}
 	return ""
 }
